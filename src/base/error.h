@@ -22,7 +22,8 @@ typedef ganvas_error gv_error;
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-gv_status gv_fail(gv_error *err, gv_status status, const char *format, ...);
+gv_status
+gv_fail(gv_error *err, gv_status status, const char *format, ...);
 
 /* GV_E_MEMORY with the size that could not be had. */
 gv_status gv_fail_memory(gv_error *err, size_t bytes);

@@ -20,8 +20,8 @@ gv_status gv_file_wrap(gv_file *f, const void *data, size_t size, const char *na
 void gv_file_release(const gv_file *f);
 void gv_file_close(gv_file *f);
 
-/* Writes through `PATH.tmp-<pid>-<n>`, fsync and rename, so that path holds either the old or the whole new
- * content. commit ends the writer with success, abort removes the temporary file. */
+/* Writes through `PATH.tmp-<pid>-<n>`, fsync and rename, so that path holds the old or the whole
+ * new content. commit ends the writer with success, abort removes the temporary file. */
 typedef struct gv_writer gv_writer;
 gv_status gv_writer_open(gv_writer **w, const char *path, gv_error *err);
 gv_status gv_writer_put(gv_writer *w, const void *data, size_t size, gv_error *err);

@@ -51,7 +51,8 @@ char *gv_arena_copy_text(gv_arena *arena, const char *text);
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-char *gv_arena_format(gv_arena *arena, const char *format, ...);
+char *
+gv_arena_format(gv_arena *arena, const char *format, ...);
 
 /* ---- for tests ---- */
 

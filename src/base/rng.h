@@ -22,7 +22,7 @@ typedef struct gv_numpy_rng {
 } gv_numpy_rng;
 
 void gv_numpy_seed(gv_numpy_rng *rng, uint64_t seed);
-double gv_numpy_rand(gv_numpy_rng *rng);                           /* uniform in [0,1) */
+double gv_numpy_rand(gv_numpy_rng *rng);                            /* uniform in [0,1) */
 void gv_numpy_randn(gv_numpy_rng *rng, double *out, int64_t count); /* polar method */
 
 /* torch.Generator on the CPU after manual_seed(seed). */
