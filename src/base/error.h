@@ -16,14 +16,17 @@ typedef ganvas_error gv_error;
 #define GV_E_NUMERIC GANVAS_E_NUMERIC
 #define GV_E_CANCELLED GANVAS_E_CANCELLED
 
+/* The compiler compares the arguments from `first` on with the format. */
+#if defined(__GNUC__)
+#define GV_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define GV_PRINTF(text, first)
+#endif
+
 /* Writes the sentence (printf style) into err, which may be NULL, and returns status, so that the
  * deepest failure reads `return gv_fail(err, GV_E_FORMAT, "%s: ...", file)`. Over-long text is cut
  * at the end with "...". Control characters coming from files are replaced by '?'. */
-#if defined(__GNUC__)
-__attribute__((format(printf, 3, 4)))
-#endif
-gv_status
-gv_fail(gv_error *err, gv_status status, const char *format, ...);
+gv_status gv_fail(gv_error *err, gv_status status, const char *format, ...) GV_PRINTF(3, 4);
 
 /* GV_E_MEMORY with the size that could not be had. */
 gv_status gv_fail_memory(gv_error *err, size_t bytes);

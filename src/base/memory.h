@@ -48,11 +48,7 @@ void *gv_arena_alloc_aligned(gv_arena *arena, size_t bytes, size_t align);
 void *gv_arena_alloc_array(gv_arena *arena, size_t count, size_t size);
 /* Copies of text; NULL as above. */
 char *gv_arena_copy_text(gv_arena *arena, const char *text);
-#if defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
-char *
-gv_arena_format(gv_arena *arena, const char *format, ...);
+char *gv_arena_format(gv_arena *arena, const char *format, ...) GV_PRINTF(2, 3);
 
 /* ---- for tests ---- */
 
