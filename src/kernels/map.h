@@ -41,7 +41,7 @@ void gv_map_import(gv_map *y, const float *nchw);
 void gv_map_export(float *nchw, const gv_map *x);
 /* y = 0, lanes included. */
 void gv_map_zero(gv_map *y);
-/* First lane beyond C that is not zero: false, and its place. Debug builds call it after each step. */
+/* Whether all lanes beyond C are zero (NaN is not). Debug builds call it after each step. */
 bool gv_map_lanes_are_zero(const gv_map *x);
 
 #endif

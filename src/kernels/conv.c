@@ -1,0 +1,143 @@
+/* Shapes, the packing that several kernels share, and the choice among the kernels. */
+#include "kernels/conv.h"
+
+#include "kernels/conv_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- shapes ---- */
+
+static int64_t infer(const gv_conv_shape *s, int64_t in, int64_t kernel)
+{
+    if (s->transposed)
+        return (in - 1) * s->stride + kernel - 2 * s->pad;
+    int64_t room = in + 2 * s->pad - kernel;
+    return room < 0 ? 0 : room / s->stride + 1;
+}
+
+void gv_conv_infer(gv_conv_shape *s)
+{
+    s->oh = infer(s, s->h, s->kh);
+    s->ow = infer(s, s->w, s->kw);
+}
+
+gv_conv_shape gv_conv_adjoint(const gv_conv_shape *s)
+{
+    gv_conv_shape a = *s;
+    a.c = s->k, a.h = s->oh, a.w = s->ow;
+    a.k = s->c, a.oh = s->h, a.ow = s->w;
+    a.in_first = !s->in_first;
+    if (s->stride == 1 && !s->transposed && s->kh == s->kw) {
+        /* The turned kernel instead of the transposed form, for the sake of simpler kernels. */
+        a.flip = !s->flip;
+        a.pad = s->kh - 1 - s->pad;
+    } else {
+        a.transposed = !s->transposed;
+    }
+    return a;
+}
+
+double gv_conv_flops(const gv_conv_shape *s)
+{
+    /* A transposed convolution does its taps at each input pixel. */
+    int64_t pixels = s->transposed && s->stride > 1 ? s->h * s->w : s->oh * s->ow;
+    return 2.0 * (double)(s->n * pixels) * (double)(s->k * s->c) * (double)(s->kh * s->kw);
+}
+
+/* ---- blocked weights ---- */
+
+char *gv_conv_blocked_layout(char *text, size_t size, const gv_conv_shape *s)
+{
+    snprintf(text, size, "OIhw16i16o k%lld c%lld %lldx%lld%s%s gain %a", (long long)s->k,
+             (long long)s->c, (long long)s->kh, (long long)s->kw, s->in_first ? " in_first" : "",
+             s->flip ? " flip" : "", (double)gv_conv_gain(s));
+    return text;
+}
+
+size_t gv_conv_blocked_bytes(const gv_conv_shape *s)
+{
+    int64_t floats = gv_blocks(s->k) * gv_blocks(s->c) * s->kh * s->kw * GV_LANES * GV_LANES;
+    return (size_t)floats * sizeof(float);
+}
+
+void gv_conv_blocked_pack(void *packed, const float *w, const gv_conv_shape *s)
+{
+    float gain = gv_conv_gain(s);
+    float *to = packed;
+    for (int64_t kb = 0; kb < gv_blocks(s->k); kb++)
+        for (int64_t cb = 0; cb < gv_blocks(s->c); cb++)
+            for (int64_t tap = 0; tap < s->kh * s->kw; tap++)
+                for (int64_t c = cb * GV_LANES; c < (cb + 1) * GV_LANES; c++)
+                    for (int64_t k = kb * GV_LANES; k < (kb + 1) * GV_LANES; k++) {
+                        bool inside = k < s->k && c < s->c;
+                        int64_t from =
+                            inside ? gv_conv_weight_index(s, k, c, tap / s->kw, tap % s->kw) : 0;
+                        *to++ = inside ? w[from] * gain : 0.0f;
+                    }
+}
+
+/* ---- the kernels of this build and CPU ---- */
+
+static _Atomic int64_t calls[GV_CONV_VARIANTS];
+
+void gv_conv_count(gv_conv_variant variant)
+{
+    atomic_fetch_add_explicit(&calls[variant], 1, memory_order_relaxed);
+}
+
+int64_t gv_conv_calls(const char *name)
+{
+    static const char *const names[GV_CONV_VARIANTS] = {"ref", "direct-avx2", "direct-avx512",
+                                                        "dnnl"};
+    for (int i = 0; i < GV_CONV_VARIANTS; i++)
+        if (strcmp(names[i], name) == 0)
+            return atomic_load_explicit(&calls[i], memory_order_relaxed);
+    return 0;
+}
+
+const gv_conv_kernel *const *gv_conv_kernels(size_t *count)
+{
+    static const gv_conv_kernel *const list[] = {&gv_conv_ref};
+    *count = sizeof list / sizeof *list;
+    return list;
+}
+
+/* The first kernel whose name, or its part before the dash, is text[0..length). */
+static const gv_conv_kernel *named(const char *text, size_t length, const gv_conv_shape *s)
+{
+    size_t count;
+    const gv_conv_kernel *const *list = gv_conv_kernels(&count);
+    for (size_t i = count; i-- > 0;) {
+        const char *name = list[i]->name;
+        bool same =
+            strncmp(name, text, length) == 0 && (name[length] == '\0' || name[length] == '-');
+        if (length > 0 && same && list[i]->supports(s))
+            return list[i];
+    }
+    return NULL;
+}
+
+static const gv_conv_kernel *forced(const gv_conv_shape *s)
+{
+    const char *text = getenv("GANVAS_KERNELS");
+    while (text && *text) {
+        size_t length = strcspn(text, ",");
+        const gv_conv_kernel *kernel = named(text, length, s);
+        if (kernel)
+            return kernel;
+        text += length + (text[length] == ',');
+    }
+    return NULL;
+}
+
+const gv_conv_kernel *gv_conv_choose(const gv_conv_shape *s)
+{
+    assert(s->stride >= 1 && s->oh >= 1 && s->ow >= 1);
+    const gv_conv_kernel *kernel = forced(s);
+    if (kernel)
+        return kernel;
+    return &gv_conv_ref;
+}
