@@ -123,8 +123,8 @@ static gv_status check_dims(const char *what, int64_t n, int64_t c, int64_t h, i
 static gv_status add_input(gv_graph *g, gv_node *y, const char *name, const gv_map *shape,
                            bool varies, gv_error *err)
 {
-    gv_status status = check_dims(name ? name : "input", shape->n, shape->c, shape->h, shape->w,
-                                  err);
+    gv_status status =
+        check_dims(name ? name : "input", shape->n, shape->c, shape->h, shape->w, err);
     if (status == GV_OK)
         status = add_node(g, y, shape, GV_ROLE_INPUT, err);
     if (status == GV_OK) {
@@ -134,8 +134,8 @@ static gv_status add_input(gv_graph *g, gv_node *y, const char *name, const gv_m
     return status;
 }
 
-gv_status gv_graph_input(gv_graph *g, gv_node *y, const char *name, int64_t n, int64_t c,
-                         int64_t h, int64_t w, bool varies, gv_error *err)
+gv_status gv_graph_input(gv_graph *g, gv_node *y, const char *name, int64_t n, int64_t c, int64_t h,
+                         int64_t w, bool varies, gv_error *err)
 {
     gv_map shape = gv_map_blocked(n, c, h, w);
     return add_input(g, y, name, &shape, varies, err);

@@ -7,9 +7,10 @@
  *     gv_graph_set, gv_graph_fwd, gv_graph_get
  *     gv_graph_set_seed, gv_graph_bwd, gv_graph_get_grad
  *
- * A graph is used by one thread at a time. Every builder: *y is the new node; x must be of g; errors
- * GV_E_ARG when shapes do not fit, GV_E_MEMORY, and what reading weights can raise. Shapes are
- * PyTorch's [N,C,H,W]; vectors are [N,C,1,1]; a plane is a map of one channel without padding. */
+ * A graph is used by one thread at a time. Every builder: *y is the new node; x must be of g;
+ * errors GV_E_ARG when shapes do not fit, GV_E_MEMORY, and what reading weights can raise. Shapes
+ * are PyTorch's [N,C,H,W]; vectors are [N,C,1,1]; a plane is a map of one channel without padding.
+ */
 #ifndef GV_GRAPH_GRAPH_H
 #define GV_GRAPH_GRAPH_H
 
@@ -26,7 +27,8 @@ typedef struct gv_node {
 
 #define GV_GRAPH_FWD 0u
 #define GV_GRAPH_BWD 1u /* gradients with respect to the varying inputs */
-#define GV_GRAPH_JVP 2u /* tangents; values are then kept, so jvp and bwd may repeat after one fwd */
+#define GV_GRAPH_JVP                                                                               \
+    2u /* tangents; values are then kept, so jvp and bwd may repeat after one fwd */
 
 /* Returned owned (gv_graph_free). modes: GV_GRAPH_ bits, fixed from the start. */
 gv_status gv_graph_new(gv_graph **g, unsigned modes, gv_error *err);
@@ -35,8 +37,8 @@ void gv_graph_free(gv_graph *g);
 /* ---- inputs and outputs ---- */
 
 /* A blocked input [n,c,h,w]. varies: gradients and tangents are wanted. */
-gv_status gv_graph_input(gv_graph *g, gv_node *y, const char *name, int64_t n, int64_t c,
-                         int64_t h, int64_t w, bool varies, gv_error *err);
+gv_status gv_graph_input(gv_graph *g, gv_node *y, const char *name, int64_t n, int64_t c, int64_t h,
+                         int64_t w, bool varies, gv_error *err);
 /* A plane input [n,1,h,w]; n is 1 for a plane shared by all samples. */
 gv_status gv_graph_input_plane(gv_graph *g, gv_node *y, const char *name, int64_t n, int64_t h,
                                int64_t w, bool varies, gv_error *err);
@@ -99,15 +101,16 @@ typedef struct gv_conv2d {
     int64_t channels; /* K */
     int64_t kernel;   /* square */
     int64_t stride, pad;
-    bool transposed;  /* ConvTranspose2d; no output padding */
-    bool out_first;   /* stored [K,C,..] although transposed (StyleGAN2's conv0) */
+    bool transposed; /* ConvTranspose2d; no output padding */
+    bool out_first;  /* stored [K,C,..] although transposed (StyleGAN2's conv0) */
 } gv_conv2d;
 
 /* y [N,K,OH,OW]. w is stored [K,C,k,k], or [C,K,k,k] if transposed and not out_first. */
 gv_status gv_graph_conv2d(gv_graph *g, gv_node *y, gv_node x, gv_param w, const gv_conv2d *a,
                           gv_error *err);
 
-/* y [N,out,1,1] = gain * W x, x [N,in,1,1], W stored [out,in]. Bias and activation: gv_graph_bias_act. */
+/* y [N,out,1,1] = gain * W x, x [N,in,1,1], W stored [out,in]. Bias and activation:
+ * gv_graph_bias_act. */
 gv_status gv_graph_linear(gv_graph *g, gv_node *y, gv_node x, gv_param w, int64_t out, float gain,
                           gv_error *err);
 
@@ -117,10 +120,10 @@ typedef enum gv_act { GV_ACT_LINEAR, GV_ACT_RELU, GV_ACT_LRELU, GV_ACT_TANH } gv
 
 typedef struct gv_bias_act {
     gv_act act;
-    float slope;     /* of the leaky ReLU */
-    float gain;      /* after the activation */
-    float clamp;     /* to [-clamp, clamp] after the gain; 0: none */
-    float bias_gain; /* multiplies the bias; 1 usually */
+    float slope;          /* of the leaky ReLU */
+    float gain;           /* after the activation */
+    float clamp;          /* to [-clamp, clamp] after the gain; 0: none */
+    float bias_gain;      /* multiplies the bias; 1 usually */
     float noise_strength; /* multiplies the noise plane */
 } gv_bias_act;
 
@@ -203,7 +206,7 @@ gv_status gv_graph_vector_norm(gv_graph *g, gv_node *y, gv_node x, gv_node t, fl
                                gv_error *err);
 
 /* sum_i weights[i] * terms[i] for planes [N,1,1,1]; up to 8 terms. */
-gv_status gv_graph_weighted_sum(gv_graph *g, gv_node *y, const gv_node *terms,
-                                const float *weights, int count, gv_error *err);
+gv_status gv_graph_weighted_sum(gv_graph *g, gv_node *y, const gv_node *terms, const float *weights,
+                                int count, gv_error *err);
 
 #endif

@@ -11,10 +11,10 @@ typedef enum gv_role {
 } gv_role;
 
 typedef struct gv_node_info {
-    gv_map value;   /* data is assigned by gv_plan, or given for constants */
-    gv_map grad;    /* data NULL unless wanted; gradients and tangents always have full strides */
+    gv_map value; /* data is assigned by gv_plan, or given for constants */
+    gv_map grad;  /* data NULL unless wanted; gradients and tangents always have full strides */
     gv_map tangent;
-    gv_map seed;    /* outputs in BWD mode: d(loss)/d(value), kept between runs */
+    gv_map seed; /* outputs in BWD mode: d(loss)/d(value), kept between runs */
     const char *name;
     gv_role role;
     int32_t step; /* producer; -1 for inputs and constants */

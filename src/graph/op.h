@@ -76,6 +76,7 @@ gv_status gv_graph_constant(gv_graph *g, gv_node *y, const gv_map *map, gv_error
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-gv_status gv_graph_refuse(gv_error *err, const char *op, const char *format, ...);
+gv_status
+gv_graph_refuse(gv_error *err, const char *op, const char *format, ...);
 
 #endif

@@ -20,8 +20,8 @@ typedef struct span {
 
 typedef struct plan {
     gv_graph *g;
-    int64_t live;                          /* F */
-    int64_t *position;                     /* of each step; -1: not live */
+    int64_t live;                           /* F */
+    int64_t *position;                      /* of each step; -1: not live */
     int32_t *value, *grad, *tangent, *seed; /* span of each node; -1: none */
     span *spans;
     int32_t count;
@@ -136,9 +136,9 @@ static void plan_gradients(plan *p, int64_t *last_reader)
         else if (last_reader[i] < 0)
             p->grad[i] = p->seed[i]; /* a leaf: the seed is the whole gradient */
         else
-            p->grad[i] = add_span(p, &n->value, n->output ? 2 * p->live
-                                                          : time_bwd(p, last_reader[i]),
-                                  time_bwd(p, p->position[n->step]));
+            p->grad[i] =
+                add_span(p, &n->value, n->output ? 2 * p->live : time_bwd(p, last_reader[i]),
+                         time_bwd(p, p->position[n->step]));
     }
 }
 
@@ -158,8 +158,8 @@ static void plan_tangents(plan *p)
                 p->spans[t].last = p->live + o;
         }
         const gv_node_info *y = gv_node_of(g, s->y);
-        p->tangent[s->y.id] = add_span(p, &y->value, p->live + o,
-                                       y->output ? time_end(p) : p->live + o);
+        p->tangent[s->y.id] =
+            add_span(p, &y->value, p->live + o, y->output ? time_end(p) : p->live + o);
     }
 }
 

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <time.h>
 
-typedef enum pass { PASS_FWD, PASS_BWD, PASS_JVP } pass;
+typedef enum pass_kind { PASS_FWD, PASS_BWD, PASS_JVP } pass_kind;
 
 typedef struct job {
     gv_graph *g;
-    pass pass;
+    pass_kind pass;
     const gv_cancel *cancel;
     bool cancelled;
 } job;
@@ -21,7 +21,7 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void run_step(gv_step_info *s, pass pass)
+static void run_step(gv_step_info *s, pass_kind pass)
 {
     switch (pass) {
     case PASS_FWD:
@@ -38,7 +38,7 @@ static void run_step(gv_step_info *s, pass pass)
     }
 }
 
-static void run_profiled(gv_step_info *s, pass pass)
+static void run_profiled(gv_step_info *s, pass_kind pass)
 {
     double start = seconds_now();
     run_step(s, pass);
@@ -93,7 +93,8 @@ static void run_pass(void *arg)
         g->static_done = true;
 }
 
-static gv_status run(gv_graph *g, pass pass, int threads, const gv_cancel *cancel, gv_error *err)
+static gv_status run(gv_graph *g, pass_kind pass, int threads, const gv_cancel *cancel,
+                     gv_error *err)
 {
     assert(g->built);
     job j = {.g = g, .pass = pass, .cancel = cancel};

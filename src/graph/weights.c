@@ -76,9 +76,8 @@ static gv_status make_room(gv_weights *w, gv_error *err)
     if (w->count < w->room)
         return GV_OK;
     size_t room = w->room ? w->room * 2 : 64;
-    entry *p = w->entries
-                   ? gv_mem_resize(w->entries, w->room * sizeof *p, room * sizeof *p)
-                   : gv_mem_alloc_array(room, sizeof *p);
+    entry *p = w->entries ? gv_mem_resize(w->entries, w->room * sizeof *p, room * sizeof *p)
+                          : gv_mem_alloc_array(room, sizeof *p);
     if (!p)
         return gv_fail_memory(err, room * sizeof *p);
     w->entries = p;

@@ -27,11 +27,9 @@ typedef struct gv_param {
 /* dst: bytes, 64-byte aligned, zeroed; src: the tensor, count floats. */
 typedef void gv_pack_fn(void *dst, const float *src, int64_t count, const void *ctx);
 
-/* The packed form; the same pointer for the same (name, layout). Valid until gv_weights_free; may be
- * called from several threads.
- * layout  text that identifies what pack does (with its ctx)
- * count   elements of the stored tensor
- * pack    NULL: plain copy of the floats, bytes == count * 4 */
+/* The packed form; the same pointer for the same (name, layout). Valid until gv_weights_free; may
+ * be called from several threads. layout  text that identifies what pack does (with its ctx) count
+ * elements of the stored tensor pack    NULL: plain copy of the floats, bytes == count * 4 */
 gv_status gv_weights_pack(const void **packed, gv_param p, int64_t count, const char *layout,
                           size_t bytes, gv_pack_fn *pack, const void *ctx, gv_error *err);
 
