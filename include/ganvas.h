@@ -90,8 +90,7 @@ typedef struct ganvas_engine_options {
  * options  NULL: all cores, no callbacks; texts are copied
  * Errors   GANVAS_E_ARG if threads is negative or above 1024; GANVAS_E_MEMORY. */
 GANVAS_API ganvas_status ganvas_engine_new(ganvas_engine **engine,
-                                           const ganvas_engine_options *options,
-                                           ganvas_error *err);
+                                           const ganvas_engine_options *options, ganvas_error *err);
 GANVAS_API void ganvas_engine_free(ganvas_engine *engine);
 
 /* ---- progress and cancelling ---- */
@@ -235,11 +234,11 @@ typedef struct ganvas_image {
     uint8_t *pixels; /* sRGB, 8 bits, rows without gaps */
 } ganvas_image;
 
-/* Reads PNG, JPEG, WebP, TIFF or GIF (its first frame), told from the content. The result is upright
- * (EXIF), in sRGB (embedded profile, CMYK, grey and 16 bit are converted).
- * image   filled; free with ganvas_image_deinit
- * Errors  GANVAS_E_IO; GANVAS_E_FORMAT for truncated and damaged files; GANVAS_E_UNSUPPORTED for
- *         other kinds, for more than 2^27 pixels, and in a build without libvips. */
+/* Reads PNG, JPEG, WebP, TIFF or GIF (its first frame), told from the content. The result is
+ * upright (EXIF), in sRGB (embedded profile, CMYK, grey and 16 bit are converted). image   filled;
+ * free with ganvas_image_deinit Errors  GANVAS_E_IO; GANVAS_E_FORMAT for truncated and damaged
+ * files; GANVAS_E_UNSUPPORTED for other kinds, for more than 2^27 pixels, and in a build without
+ * libvips. */
 GANVAS_API ganvas_status ganvas_image_load(ganvas_image *image, ganvas_engine *engine,
                                            const char *path, ganvas_error *err);
 GANVAS_API ganvas_status ganvas_image_load_memory(ganvas_image *image, ganvas_engine *engine,
@@ -261,8 +260,7 @@ GANVAS_API ganvas_status ganvas_image_encode(const ganvas_image *image, const ch
 
 /* The record of a PNG file that ganvas wrote; *json returned owned (ganvas_free).
  * Errors GANVAS_E_FORMAT if it is no PNG file or holds none. */
-GANVAS_API ganvas_status ganvas_image_read_record(const char *path, char **json,
-                                                  ganvas_error *err);
+GANVAS_API ganvas_status ganvas_image_read_record(const char *path, char **json, ganvas_error *err);
 
 /* Pictures in rows, each with its caption below, dark text on white.
  * image     filled; free with ganvas_image_deinit
@@ -280,9 +278,8 @@ GANVAS_API ganvas_status ganvas_image_grid(ganvas_image *image, const ganvas_ima
 
 typedef enum ganvas_text_kind { GANVAS_TEXT, GANVAS_JSON } ganvas_text_kind;
 
-/* What a checkpoint holds: kind, tree, tensors, parameters, and what ganvas would load it as, or why
- * it would not.
- * *text  returned owned (ganvas_free) */
+/* What a checkpoint holds: kind, tree, tensors, parameters, and what ganvas would load it as, or
+ * why it would not. *text  returned owned (ganvas_free) */
 GANVAS_API ganvas_status ganvas_inspect(const char *path, ganvas_text_kind kind, char **text,
                                         ganvas_error *err);
 
@@ -308,10 +305,10 @@ GANVAS_API ganvas_status ganvas_settings_new(ganvas_settings **settings, const c
                                              ganvas_error *err);
 GANVAS_API void ganvas_settings_free(ganvas_settings *settings);
 
-/* Words after the command: options in any order (`--psi 0.7`, `--psi=0.7`, `-o OUT`), `--` ends them,
- * the rest are inputs; `--help` sets the flag "help" and ends the reading.
- * Errors  GANVAS_E_ARG: an unknown option (with the nearest one), a missing or misfit value, too many
- *         or few inputs, a missing option that the command needs. */
+/* Words after the command: options in any order (`--psi 0.7`, `--psi=0.7`, `-o OUT`), `--` ends
+ * them, the rest are inputs; `--help` sets the flag "help" and ends the reading. Errors
+ * GANVAS_E_ARG: an unknown option (with the nearest one), a missing or misfit value, too many or
+ * few inputs, a missing option that the command needs. */
 GANVAS_API ganvas_status ganvas_settings_parse(ganvas_settings *settings, int count,
                                                const char *const *words, ganvas_error *err);
 /* One option by name, without dashes; "true" and "false" for flags. */
