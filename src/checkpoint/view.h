@@ -33,10 +33,14 @@ typedef struct gv_view {
     bool big_endian;             /* NumPy only; torch and safetensors are little-endian */
 } gv_view;
 
+/* Sets C-order strides from type and shape; *bytes = the tensor's size. False, and *bytes = 0, if a
+ * size is negative or the byte count passes INT64_MAX. */
+bool gv_view_set_contiguous(gv_view *v, size_t *bytes);
+
 /* Product of the shape; the reader that made the view has checked that it fits. */
 int64_t gv_view_count(const gv_view *v);
 
-/* Writes "[64,3,3,3]" (at most size - 1 bytes) and returns text. */
+/* Writes "[64,3,3,3]" (at most size - 1 bytes; negative sizes as '*') and returns text. */
 char *gv_view_shape_text(char *text, size_t size, const gv_view *v);
 
 /* Copies the tensor in C order as float32; every type converts (F64 rounds, integers to nearest).

@@ -1,0 +1,30 @@
+/* Plain values of a pickle as JSON, for the description of a network. */
+#ifndef GV_CHECKPOINT_PICKLE_JSON_H
+#define GV_CHECKPOINT_PICKLE_JSON_H
+
+#include "checkpoint/pickle.h"
+
+#include <jansson.h>
+
+typedef struct gv_pickle_json {
+    const char *file; /* for messages */
+    size_t budget;    /* JSON values that may still be made */
+} gv_pickle_json;
+
+/* INT, FLOAT and NumPy's scalars as a double; a BOOL is no number. */
+bool gv_pickle_get_number(const gv_pickle_value *v, double *out);
+
+/* None, numbers, text, lists, tuples and dicts of these.
+ * *out    returned owned (json_decref), or NULL with GV_OK for anything else (objects, tensors),
+ *         which a description passes over; inside of lists it makes the whole list NULL
+ * Errors  GV_E_FORMAT if nested or shared beyond reason, or for text that is not UTF-8;
+ *         GV_E_NUMERIC for NaN and infinity, which JSON lacks; GV_E_MEMORY */
+gv_status gv_pickle_to_json(gv_pickle_json *j, json_t **out, const gv_pickle_value *v,
+                            gv_error *err);
+
+/* Converts the entries of a dict into object; keys that start with '_' or are no UTF-8 text of less
+ * than 256 bytes are passed over. */
+gv_status gv_pickle_entries_to_json(gv_pickle_json *j, json_t *object, const gv_pickle_value *dict,
+                                    gv_error *err);
+
+#endif
