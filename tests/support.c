@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include <ftw.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,29 @@ const char *gv_test_shared(const char *path)
     print_message("SKIPPED: %s is missing\n", full);
     skip();
     return NULL;
+}
+
+static char scratch_folder[64];
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info, (void)kind, (void)place;
+    return remove(path);
+}
+
+static void remove_scratch(void)
+{
+    nftw(scratch_folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *gv_test_scratch(const char *name)
+{
+    if (scratch_folder[0] == '\0') {
+        strcpy(scratch_folder, "/tmp/ganvas-test-XXXXXX");
+        assert_non_null(mkdtemp(scratch_folder));
+        atexit(remove_scratch);
+    }
+    return path_below("", scratch_folder, name);
 }
 
 static uint8_t *read_whole(const char *path, size_t *size)

@@ -22,6 +22,10 @@ const char *gv_test_source(const char *path);
  * GANVAS_REQUIRE_SHARED=1 it fails. */
 const char *gv_test_shared(const char *path);
 
+/* Path in a new folder of this process, which is removed with all it holds at exit; valid until the
+ * next eight calls. */
+const char *gv_test_scratch(const char *name);
+
 /* ---- arrays of .npy files ---- */
 
 typedef enum gv_test_dtype {
