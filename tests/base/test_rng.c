@@ -230,18 +230,18 @@ static void shared_torch_noise(void **state)
 {
     (void)state;
     enum { COUNT = 4 * 64 * 64, END = 64 };
-    float *values = buffer(COUNT, sizeof *values);
     for (int i = 0; i < 4; i++) {
         gv_test_array ends =
             shared("torch_randn_1x4x64x64_head_tail", shared_seeds[i], GV_TEST_F32);
+        float *values = buffer(COUNT, sizeof *values);
         gv_torch_rng rng;
         gv_torch_seed(&rng, shared_seeds[i]);
         gv_torch_randn(&rng, values, COUNT);
         gv_test_same_bits(values, ends.f32, END * sizeof *values, "head");
         gv_test_same_bits(values + COUNT - END, ends.f32 + END, END * sizeof *values, "tail");
         gv_test_array_free(&ends);
+        free(values);
     }
-    free(values);
 }
 
 int main(void)
