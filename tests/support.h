@@ -19,7 +19,7 @@ const char *gv_test_source(const char *path);
 
 /* Path below ../shared, the reference vectors that are too large for the repository; valid until
  * the next eight calls. Where it is missing the running test is skipped, loudly; with
- * GANVAS_REQUIRE_SHARED=1 it fails. */
+ * GANVAS_REQUIRE_SHARED=1 it fails. Call it before anything is allocated: skipping jumps out. */
 const char *gv_test_shared(const char *path);
 
 /* Path in a new folder of this process, which is removed with all it holds at exit; valid until the

@@ -4,33 +4,30 @@
 #include <stdio.h>
 #include <string.h>
 
-gv_status gv_fail(gv_error *err, gv_status status, const char *format, ...)
+void gv_fail_text(gv_error *err, gv_status status, const char *format, ...)
 {
     if (!err)
-        return status;
+        return;
 
-    err->status = status;
+    /* An argument may be the sentence that err holds now. */
+    char text[sizeof err->message];
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(err->message, sizeof err->message, format, args);
+    int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
 
     if (length < 0)
-        strcpy(err->message, "unprintable error");
-    else if ((size_t)length >= sizeof err->message)
-        strcpy(err->message + sizeof err->message - sizeof "...", "...");
+        strcpy(text, "unprintable error");
+    else if ((size_t)length >= sizeof text)
+        strcpy(text + sizeof text - sizeof "...", "...");
 
     /* Names come from files and end up on terminals. */
-    for (unsigned char *c = (unsigned char *)err->message; *c; c++) {
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
         if (*c < 0x20 || *c == 0x7f)
             *c = '?';
     }
-    return status;
-}
-
-gv_status gv_fail_memory(gv_error *err, size_t bytes)
-{
-    return gv_fail(err, GV_E_MEMORY, "out of memory: %zu bytes could not be had", bytes);
+    err->status = status;
+    strcpy(err->message, text);
 }
 
 void gv_error_clear(gv_error *err)

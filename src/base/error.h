@@ -25,11 +25,18 @@ typedef ganvas_error gv_error;
 
 /* Writes the sentence (printf style) into err, which may be NULL, and returns status, so that the
  * deepest failure reads `return gv_fail(err, GV_E_FORMAT, "%s: ...", file)`. Over-long text is cut
- * at the end with "...". Control characters coming from files are replaced by '?'. */
-gv_status gv_fail(gv_error *err, gv_status status, const char *format, ...) GV_PRINTF(3, 4);
+ * at the end with "...". Control characters coming from files are replaced by '?'. An argument may be err's own
+ * sentence.
+ * A macro, for the compiler to see that what is returned is never GV_OK: without that gcc takes the
+ * results of the call for uninitialised. status is evaluated twice. */
+#define gv_fail(err, status, ...) (gv_fail_text((err), (status), __VA_ARGS__), (status))
+void gv_fail_text(gv_error *err, gv_status status, const char *format, ...) GV_PRINTF(3, 4);
 
 /* GV_E_MEMORY with the size that could not be had. */
-gv_status gv_fail_memory(gv_error *err, size_t bytes);
+static inline gv_status gv_fail_memory(gv_error *err, size_t bytes)
+{
+    return gv_fail(err, GV_E_MEMORY, "out of memory: %zu bytes could not be had", bytes);
+}
 
 /* Empties err: public entry points call it first. err may be NULL. */
 void gv_error_clear(gv_error *err);

@@ -47,6 +47,15 @@ static void control_characters_are_replaced(void **state)
     assert_string_equal(err.message, "a?[31m??\xc3\xa9");
 }
 
+static void a_sentence_may_go_into_the_next(void **state)
+{
+    (void)state;
+    gv_error err;
+    assert_int_equal(gv_fail(&err, GV_E_ARG, "%s", "threads is -1"), GV_E_ARG);
+    assert_int_equal(gv_fail(&err, GV_E_IO, "sample: %s; %s", err.message, err.message), GV_E_IO);
+    assert_string_equal(err.message, "sample: threads is -1; threads is -1");
+}
+
 static void memory_and_clear(void **state)
 {
     (void)state;
@@ -65,6 +74,7 @@ int main(void)
         cmocka_unit_test(no_error_object_is_fine),
         cmocka_unit_test(long_text_ends_in_dots),
         cmocka_unit_test(control_characters_are_replaced),
+        cmocka_unit_test(a_sentence_may_go_into_the_next),
         cmocka_unit_test(memory_and_clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
