@@ -1,6 +1,6 @@
-/* Planted bugs. A build with -DGV_CANARY=GV_CANARY_<NAME> drops the one check of that name;
- * fuzz/canary/run.sh makes such builds and sees whether the fuzzer finds out. In every other build
- * GV_CANARY_IS is the constant 0, and the checks are whole. */
+/* Planted bugs. In a build with -DGV_CANARY the one check whose number gv_canary holds is dropped;
+ * fuzz/canary/run.sh sees whether the fuzzer finds out. In every other build GV_CANARY_IS is the
+ * constant 0, and all checks are there. */
 #ifndef GV_BASE_CANARY_H
 #define GV_BASE_CANARY_H
 
@@ -13,9 +13,19 @@
 #define GV_CANARY_NPZ_1 31         /* a string in the header may lack its closing quote */
 #define GV_CANARY_NPZ_2 32         /* more dimensions than a view holds */
 #define GV_CANARY_NPZ_3 33         /* the data may end before the shape is full */
+#define GV_CANARY_ZIP_1 41         /* a payload may end past the directory */
+#define GV_CANARY_ZIP_2 42         /* the directory may announce any number of members */
+#define GV_CANARY_ZIP_3 43         /* a local header may begin past the end of the file */
+#define GV_CANARY_PICKLE_1 51      /* opcodes take values that are not on the stack */
+#define GV_CANARY_PICKLE_2 52      /* memo entries beyond the memo are fetched */
+#define GV_CANARY_PICKLE_3 53      /* no limit of memory */
+#define GV_CANARY_TORCH_1 61       /* a tensor may reach past its storage */
+#define GV_CANARY_TORCH_2 62       /* a storage may be shorter than the pickle says */
+#define GV_CANARY_TORCH_3 63       /* more dimensions than a view holds */
 
 #ifdef GV_CANARY
-#define GV_CANARY_IS(name) (GV_CANARY == GV_CANARY_##name)
+extern int gv_canary;
+#define GV_CANARY_IS(name) (gv_canary == GV_CANARY_##name)
 #else
 #define GV_CANARY_IS(name) 0
 #endif
