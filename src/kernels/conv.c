@@ -2,6 +2,7 @@
 #include "kernels/conv.h"
 
 #include "kernels/conv_internal.h"
+#include "kernels/isa.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -100,8 +101,11 @@ int64_t gv_conv_calls(const char *name)
 
 const gv_conv_kernel *const *gv_conv_kernels(size_t *count)
 {
-    static const gv_conv_kernel *const list[] = {&gv_conv_ref};
-    *count = sizeof list / sizeof *list;
+    /* In ascending order of what they ask of the CPU. */
+    static const gv_conv_kernel *const list[] = {&gv_conv_ref, &gv_conv_direct_avx2,
+                                                 &gv_conv_direct_avx512};
+    gv_isa isa = gv_isa_best();
+    *count = isa == GV_ISA_AVX512 ? 3 : isa == GV_ISA_AVX2 ? 2 : 1;
     return list;
 }
 
@@ -137,7 +141,7 @@ const gv_conv_kernel *gv_conv_choose(const gv_conv_shape *s)
 {
     assert(s->stride >= 1 && s->oh >= 1 && s->ow >= 1);
     const gv_conv_kernel *kernel = forced(s);
-    if (kernel)
-        return kernel;
-    return &gv_conv_ref;
+    if (!kernel)
+        kernel = named("direct", strlen("direct"), s);
+    return kernel ? kernel : &gv_conv_ref;
 }

@@ -40,6 +40,6 @@ typedef enum gv_conv_variant {
 
 void gv_conv_count(gv_conv_variant variant);
 
-extern const gv_conv_kernel gv_conv_ref;
+extern const gv_conv_kernel gv_conv_ref, gv_conv_direct_avx2, gv_conv_direct_avx512;
 
 #endif
