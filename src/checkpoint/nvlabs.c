@@ -5,11 +5,6 @@
 
 #include <string.h>
 
-enum {
-    JSON_BASE = 256,    /* JSON values that any description may have */
-    BYTES_PER_VALUE = 16 /* one more for so many bytes of the pickle */
-};
-
 static const char *const sizes[] = {"z_dim",          "c_dim",        "w_dim",
                                     "img_resolution", "img_channels", "num_ws"};
 
@@ -93,14 +88,20 @@ static gv_status fail_json(gv_error *err)
     return gv_fail(err, GV_E_MEMORY, "out of memory: the description of a network");
 }
 
+/* An empty object under key; *part is borrowed. */
+static gv_status add_part(json_t **part, json_t *object, const char *key, gv_error *err)
+{
+    *part = json_object();
+    return json_object_set_new(object, key, *part) == 0 ? GV_OK : fail_json(err);
+}
+
 static gv_status add_attributes(reader *r, const char *path, const gv_pickle_value *module,
                                 gv_error *err)
 {
     const gv_pickle_value *class = gv_module_class(module);
-    json_t *entry = json_object();
-    if (!entry || json_object_set_new(r->modules, path, entry) != 0)
-        return fail_json(err);
+    json_t *entry;
     gv_status status;
+    GV_TRY(add_part(&entry, r->modules, path, err));
     GV_TRY(gv_pickle_entries_to_json(&r->json, entry, gv_module_state(module), err));
     (void)json_object_del(entry, "training");
     if (class) {
@@ -178,17 +179,18 @@ gv_status gv_nvlabs_read(gv_view_list *list, json_t **config, const gv_torch_fil
     gv_status status = find_generator(&generator, t, err);
     if (status != GV_OK)
         return status;
-    json_t *mapping = json_object(), *synthesis = json_object(), *modules = json_object();
-    /* A missing part makes pack fail; "o" takes the references in every case. */
-    json_t *object = json_pack("{s:s, s:o, s:o, s:o}", "type", "stylegan2", "mapping_kwargs", mapping,
-                               "synthesis_kwargs", synthesis, "modules", modules);
+    json_t *object = json_pack("{s:s}", "type", "stylegan2");
     if (!object)
         return fail_json(err);
-    reader r = {.list = list, .t = t, .modules = modules};
-    r.json = (gv_pickle_json){t->file, JSON_BASE + t->pickle.opcode_bytes / BYTES_PER_VALUE};
+    reader r = {.list = list, .t = t};
+    r.json = gv_pickle_json_make(t->file, &t->pickle);
     GV_TRY(add_sizes(&r, object, generator, err));
+    json_t *mapping, *synthesis;
+    GV_TRY(add_part(&mapping, object, "mapping_kwargs", err));
+    GV_TRY(add_part(&synthesis, object, "synthesis_kwargs", err));
+    GV_TRY(add_part(&r.modules, object, "modules", err));
     GV_TRY(add_arguments(&r, mapping, synthesis, generator, err));
-    GV_TRY(gv_module_walk(list, generator, add_module, &r, err));
+    GV_TRY(gv_module_walk(list, t, generator, add_module, &r, err));
     GV_TRY(add_facts(&r, mapping, synthesis, err));
     *config = object;
     object = NULL;

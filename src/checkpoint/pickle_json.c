@@ -7,8 +7,17 @@
 
 enum {
     JSON_DEPTH = 6,
-    TEXT_PER_VALUE = 16 /* bytes of text that cost as much as another value */
+    TEXT_PER_VALUE = 16,   /* bytes of text that cost as much as another value */
+    VALUES_BASE = 256,     /* values that any description may have */
+    OPCODES_PER_VALUE = 16, /* one more for so many bytes of the pickle */
+    STEPS_BASE = 65536
 };
+
+gv_pickle_json gv_pickle_json_make(const char *file, const gv_pickle *pickle)
+{
+    return (gv_pickle_json){file, VALUES_BASE + pickle->opcode_bytes / OPCODES_PER_VALUE,
+                            STEPS_BASE + 4 * pickle->opcode_bytes};
+}
 
 /* ---- numbers ---- */
 
@@ -85,6 +94,11 @@ static gv_status fail_json(gv_error *err)
     return gv_fail(err, GV_E_MEMORY, "out of memory: the description of a network");
 }
 
+static gv_status fail_nested(const gv_pickle_json *j, gv_error *err)
+{
+    return gv_fail(err, GV_E_FORMAT, "%s: its attributes are nested without end", j->file);
+}
+
 static gv_status convert_list(gv_pickle_json *j, json_t **out, const gv_pickle_value *v, int depth,
                               gv_error *err)
 {
@@ -120,6 +134,10 @@ static gv_status convert_entries(gv_pickle_json *j, json_t *object, const gv_pic
     while (gv_pickle_next(&it, &key, &item)) {
         char name[256];
         json_t *value;
+        if (j->steps-- == 0) {
+            j->steps = 0;
+            return fail_nested(j, err);
+        }
         if (!key || key->kind != GV_PICKLE_TEXT || key->count == 0 || key->bytes[0] == '_' ||
             key->count >= sizeof name || memchr(key->bytes, 0, key->count) ||
             !gv_utf8_valid(key->bytes, key->count))
@@ -154,7 +172,7 @@ static gv_status convert_text(gv_pickle_json *j, json_t **out, const gv_pickle_v
                               gv_error *err)
 {
     size_t cost = v->count / TEXT_PER_VALUE;
-    j->budget -= cost < j->budget ? cost : j->budget;
+    j->values -= cost < j->values ? cost : j->values;
     if (!gv_utf8_valid(v->bytes, v->count))
         return gv_fail(err, GV_E_FORMAT, "%s: an attribute of the network is not UTF-8 text",
                        j->file);
@@ -167,9 +185,9 @@ static gv_status convert(gv_pickle_json *j, json_t **out, const gv_pickle_value 
 {
     double number;
     *out = NULL;
-    if (depth > JSON_DEPTH || j->budget == 0)
-        return gv_fail(err, GV_E_FORMAT, "%s: its attributes are nested without end", j->file);
-    j->budget--;
+    if (depth > JSON_DEPTH || j->values == 0)
+        return fail_nested(j, err);
+    j->values--;
     switch (v->kind) {
     case GV_PICKLE_NONE:
         *out = json_null();

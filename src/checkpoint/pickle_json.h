@@ -8,8 +8,12 @@
 
 typedef struct gv_pickle_json {
     const char *file; /* for messages */
-    size_t budget;    /* JSON values that may still be made */
+    size_t values;    /* JSON values that may still be made */
+    size_t steps;     /* entries that may still be looked at: shared dicts multiply */
 } gv_pickle_json;
+
+/* With limits in proportion to the pickle. */
+gv_pickle_json gv_pickle_json_make(const char *file, const gv_pickle *pickle);
 
 /* INT, FLOAT and NumPy's scalars as a double; a BOOL is no number. */
 bool gv_pickle_get_number(const gv_pickle_value *v, double *out);

@@ -1,9 +1,10 @@
 #include "checkpoint/state_dict.h"
 
 enum {
-    WRAPPER_DEPTH = 4,
+    WRAPPER_DEPTH = 2,
     MODULE_DEPTH = 16,
-    MODULES = 65536 /* shared modules multiply, so depth alone does not bound the walk */
+    STEPS_BASE = 65536,
+    LONGEST_STATE = 512 /* entries of a module's __dict__; it is searched at every reference */
 };
 
 static const char *const wrappers[] = {"state_dict", "G_ema", "g_ema", "generator", "G"};
@@ -15,20 +16,27 @@ static bool is_persistent_object(const gv_pickle_value *v)
     return gv_pickle_is_call(v, "torch_utils.persistence", "_reconstruct_persistent_obj");
 }
 
+static const gv_pickle_value *small_dict(const gv_pickle_value *v)
+{
+    return v && v->kind == GV_PICKLE_DICT && v->node->count <= LONGEST_STATE ? v : NULL;
+}
+
 const gv_pickle_value *gv_module_state(const gv_pickle_value *v)
 {
     if (!v || v->kind != GV_PICKLE_CALL)
         return NULL;
-    const gv_pickle_value *state = is_persistent_object(v)
-                                       ? gv_pickle_find(gv_pickle_item(v, 0), "state")
-                                       : &v->call->state;
+    const gv_pickle_value *state = &v->call->state;
+    if (is_persistent_object(v))
+        state = gv_pickle_find(small_dict(gv_pickle_item(v, 0)), "state");
+    state = small_dict(state);
     return gv_pickle_is_dict(gv_pickle_find(state, "_parameters")) ? state : NULL;
 }
 
 const gv_pickle_value *gv_module_class(const gv_pickle_value *v)
 {
     if (is_persistent_object(v)) {
-        const gv_pickle_value *name = gv_pickle_find(gv_pickle_item(v, 0), "class_name");
+        const gv_pickle_value *name = gv_pickle_find(small_dict(gv_pickle_item(v, 0)),
+                                                     "class_name");
         return name && name->kind == GV_PICKLE_TEXT ? name : NULL;
     }
     if (v && v->kind == GV_PICKLE_CALL && v->call->callable.kind == GV_PICKLE_GLOBAL)
@@ -40,15 +48,31 @@ typedef struct walk {
     gv_view_list *list;
     gv_module_fn *fn;
     void *ctx;
-    int modules;
+    size_t steps; /* entries that may still be looked at: shared modules multiply */
 } walk;
+
+/* Entries that a visit looks at, many times over. */
+static size_t count_entries(const gv_pickle_value *module)
+{
+    static const char *const parts[] = {"_parameters", "_buffers", "_modules"};
+    const gv_pickle_value *state = gv_module_state(module);
+    size_t count = state->node->count;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const gv_pickle_value *part = gv_pickle_find(state, parts[i]);
+        if (gv_pickle_is_dict(part))
+            count += part->kind == GV_PICKLE_DICT ? part->node->count : part->call->node.count;
+    }
+    return count;
+}
 
 static gv_status walk_module(walk *w, const char *path, const gv_pickle_value *module, int depth,
                              gv_error *err)
 {
-    if (depth > MODULE_DEPTH || ++w->modules > MODULES)
+    size_t entries = count_entries(module);
+    if (depth > MODULE_DEPTH || entries > w->steps)
         return gv_fail(err, GV_E_FORMAT, "%s: the modules at '%s' are nested without end",
                        w->list->file, path);
+    w->steps -= entries;
     gv_status status;
     GV_TRY(w->fn(w->ctx, path, module, err));
     gv_pickle_iterator it = gv_pickle_begin(gv_pickle_find(gv_module_state(module), "_modules"));
@@ -64,10 +88,10 @@ done:
     return status;
 }
 
-gv_status gv_module_walk(gv_view_list *list, const gv_pickle_value *module, gv_module_fn *fn,
-                         void *ctx, gv_error *err)
+gv_status gv_module_walk(gv_view_list *list, const gv_torch_file *t, const gv_pickle_value *module,
+                         gv_module_fn *fn, void *ctx, gv_error *err)
 {
-    walk w = {list, fn, ctx, 0};
+    walk w = {list, fn, ctx, STEPS_BASE + 4 * t->pickle.opcode_bytes};
     return walk_module(&w, "", module, 0, err);
 }
 
@@ -156,6 +180,6 @@ gv_status gv_state_dict_read(gv_view_list *list, const gv_torch_file *t, gv_erro
                        "'G_ema', 'g_ema', 'generator' or 'G'", t->file);
     target to = {list, t};
     if (gv_module_state(state))
-        return gv_module_walk(list, state, add_module, &to, err);
+        return gv_module_walk(list, t, state, add_module, &to, err);
     return add_entries(list, t, "", state, err);
 }

@@ -19,8 +19,8 @@ const gv_pickle_value *gv_module_class(const gv_pickle_value *v);
  * Errors of fn; GV_E_FORMAT if modules are nested or shared beyond reason. */
 typedef gv_status gv_module_fn(void *ctx, const char *path, const gv_pickle_value *module,
                                gv_error *err);
-gv_status gv_module_walk(gv_view_list *list, const gv_pickle_value *module, gv_module_fn *fn,
-                         void *ctx, gv_error *err);
+gv_status gv_module_walk(gv_view_list *list, const gv_torch_file *t, const gv_pickle_value *module,
+                         gv_module_fn *fn, void *ctx, gv_error *err);
 
 /* Adds the parameters and buffers of one module: "path.name". */
 gv_status gv_module_tensors(gv_view_list *list, const gv_torch_file *t, const char *path,

@@ -15,6 +15,12 @@ enum {
     QUOTED = 60       /* characters of a string that are shown */
 };
 
+typedef struct walker {
+    gv_tree *tree;
+    const gv_torch_file *t;
+    uint32_t number;
+} walker;
+
 bool gv_tree_line(gv_tree *tree, int depth, const char *format, ...)
 {
     if (tree->failed || tree->size > LONGEST_TEXT ||
@@ -83,10 +89,9 @@ static bool is_short_sequence(const gv_pickle_value *v)
     return true;
 }
 
-static void describe(char *out, size_t size, const gv_torch_file *t, const gv_pickle_value *v);
+static void describe(char *out, size_t size, walker *w, const gv_pickle_value *v);
 
-static void describe_sequence(char *out, size_t size, const gv_torch_file *t,
-                              const gv_pickle_value *v)
+static void describe_sequence(char *out, size_t size, walker *w, const gv_pickle_value *v)
 {
     const char *kind = v->kind == GV_PICKLE_TUPLE ? "tuple"
                        : v->kind == GV_PICKLE_SET ? "set"
@@ -105,21 +110,22 @@ static void describe_sequence(char *out, size_t size, const gv_torch_file *t,
     for (int i = 0; gv_pickle_next(&it, &key, &item) && used + 4 < size; i++) {
         if (i > 0)
             used += (size_t)snprintf(out + used, size - used, ", ");
-        describe(out + used, size - used, t, item);
+        describe(out + used, size - used, w, item);
         used += strlen(out + used);
     }
     if (used + 1 < size)
         snprintf(out + used, size - used, "%c", brackets[1]);
 }
 
-static void describe_object(char *out, size_t size, const gv_torch_file *t,
-                            const gv_pickle_value *v)
+static void describe_object(char *out, size_t size, walker *w, const gv_pickle_value *v)
 {
     char name[2 * QUOTED + 8];
     double number;
     if (gv_torch_is_tensor(v)) {
         gv_view view;
-        if (gv_torch_view(&view, t, v, "", NULL) == GV_OK) {
+        gv_status status = gv_torch_view(&view, w->t, v, "", NULL);
+        w->tree->failed = w->tree->failed || status == GV_E_MEMORY;
+        if (status == GV_OK) {
             size_t used = (size_t)snprintf(out, size, "%s ", gv_dtype_name(view.type));
             gv_view_shape_text(out + used, size - used, &view);
         } else {
@@ -130,13 +136,15 @@ static void describe_object(char *out, size_t size, const gv_torch_file *t,
     } else if (gv_module_state(v) && gv_module_class(v)) {
         quote(name, sizeof name, gv_module_class(v), "");
         snprintf(out, size, "%s (module)", name);
-    } else {
-        describe(name, sizeof name, t, &v->call->callable);
+    } else if (v->call->callable.kind == GV_PICKLE_GLOBAL) {
+        describe(name, sizeof name, w, &v->call->callable);
         snprintf(out, size, "%s(...) (opaque)", name);
+    } else {
+        snprintf(out, size, "object (opaque)");
     }
 }
 
-static void describe(char *out, size_t size, const gv_torch_file *t, const gv_pickle_value *v)
+static void describe(char *out, size_t size, walker *w, const gv_pickle_value *v)
 {
     char module[QUOTED + 8], name[QUOTED + 8];
     switch ((gv_pickle_kind)v->kind) {
@@ -165,7 +173,7 @@ static void describe(char *out, size_t size, const gv_torch_file *t, const gv_pi
     case GV_PICKLE_TUPLE:
     case GV_PICKLE_LIST:
     case GV_PICKLE_SET:
-        describe_sequence(out, size, t, v);
+        describe_sequence(out, size, w, v);
         break;
     case GV_PICKLE_DICT:
         snprintf(out, size, "dict (%u)", v->node->count);
@@ -176,7 +184,7 @@ static void describe(char *out, size_t size, const gv_torch_file *t, const gv_pi
         snprintf(out, size, "%s.%s", module, name);
         break;
     case GV_PICKLE_CALL:
-        describe_object(out, size, t, v);
+        describe_object(out, size, w, v);
         break;
     case GV_PICKLE_PERSISTENT:
         snprintf(out, size, "storage");
@@ -186,24 +194,17 @@ static void describe(char *out, size_t size, const gv_torch_file *t, const gv_pi
 
 /* ---- the walk ---- */
 
-typedef struct walker {
-    gv_tree *tree;
-    const gv_torch_file *t;
-    uint32_t number;
-} walker;
-
 static bool show(walker *w, int depth, const char *label, const gv_pickle_value *v);
 
-/* Whether this walk has been here; from now on it has. */
+/* Whether this walk has been here; from now on it has. Before anything is looked at: that would cost
+ * its size at every reference. */
 static bool seen_before(const walker *w, const gv_pickle_value *v)
 {
-    gv_pickle_node *node = v->kind == GV_PICKLE_CALL    ? &v->call->node
-                           : v->kind == GV_PICKLE_LIST ||
-                                     v->kind == GV_PICKLE_DICT ||
-                                     v->kind == GV_PICKLE_SET
-                               ? v->node
-                               : NULL;
-    if (!node)
+    double number;
+    gv_pickle_node *node = v->kind == GV_PICKLE_CALL ? &v->call->node : NULL;
+    if (v->kind == GV_PICKLE_LIST || v->kind == GV_PICKLE_DICT || v->kind == GV_PICKLE_SET)
+        node = v->node;
+    if (!node || gv_torch_is_tensor(v) || gv_pickle_get_number(v, &number))
         return false;
     bool seen = node->seen == (w->number & 0x7fffffff);
     node->seen = w->number & 0x7fffffff;
@@ -220,7 +221,7 @@ static bool show_entries(walker *w, int depth, const gv_pickle_value *v, bool hi
         if (key && key->kind == GV_PICKLE_TEXT)
             quote(label, sizeof label, key, "");
         else if (key)
-            describe(label, sizeof label, w->t, key);
+            describe(label, sizeof label, w, key);
         else
             snprintf(label, sizeof label, "%u", i);
         if (hide && label[0] == '_')
@@ -242,6 +243,7 @@ static bool show_module(walker *w, int depth, const gv_pickle_value *v)
 
 static bool has_more(const gv_pickle_value *v)
 {
+    double number;
     switch (v->kind) {
     case GV_PICKLE_TUPLE:
     case GV_PICKLE_LIST:
@@ -250,7 +252,7 @@ static bool has_more(const gv_pickle_value *v)
     case GV_PICKLE_DICT:
         return v->node->count > 0;
     case GV_PICKLE_CALL:
-        return !gv_torch_is_tensor(v) &&
+        return !gv_torch_is_tensor(v) && !gv_pickle_get_number(v, &number) &&
                (gv_module_state(v) || v->call->node.count > 0 || v->call->state.kind);
     default:
         return false;
@@ -260,12 +262,11 @@ static bool has_more(const gv_pickle_value *v)
 static bool show(walker *w, int depth, const char *label, const gv_pickle_value *v)
 {
     char text[300];
-    double number;
-    describe(text, sizeof text, w->t, v);
-    if (!has_more(v) || gv_pickle_get_number(v, &number))
-        return gv_tree_line(w->tree, depth, "%s: %s", label, text);
     if (seen_before(w, v))
-        return gv_tree_line(w->tree, depth, "%s: %s, shown above", label, text);
+        return gv_tree_line(w->tree, depth, "%s: shown above", label);
+    describe(text, sizeof text, w, v);
+    if (!has_more(v))
+        return gv_tree_line(w->tree, depth, "%s: %s", label, text);
     if (depth >= TREE_DEPTH)
         return gv_tree_line(w->tree, depth, "%s: %s, nested too deep to show", label, text);
     if (!gv_tree_line(w->tree, depth, "%s: %s", label, text))
