@@ -25,8 +25,8 @@ typedef ganvas_error gv_error;
 
 /* Writes the sentence (printf style) into err, which may be NULL, and returns status, so that the
  * deepest failure reads `return gv_fail(err, GV_E_FORMAT, "%s: ...", file)`. Over-long text is cut
- * at the end with "...". Control characters coming from files are replaced by '?'. An argument may be err's own
- * sentence.
+ * at the end with "...". Control characters coming from files are replaced by '?'. An argument may
+ * be err's own sentence.
  * A macro, for the compiler to see that what is returned is never GV_OK: without that gcc takes the
  * results of the call for uninitialised. status is evaluated twice. */
 #define gv_fail(err, status, ...) (gv_fail_text((err), (status), __VA_ARGS__), (status))

@@ -23,7 +23,7 @@ function finish(    failed, good) {
     name = ""
 }
 /^=+ +[0-9]+\/[0-9]+ +=+$/ { finish(); planned = ok = skips = 0; next }
-/^test: / && name == "" { name = $2; next }
+/^test: / && name == "" { name = $NF; next }
 /^result: / { sub(/^result: +/, ""); result = $0; next }
 /^\[=+\] Running [0-9]+ test/ { planned += $3; next }
 /^\[       OK \]/ { ok++; next }
