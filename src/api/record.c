@@ -1,0 +1,24 @@
+#include "api/record.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+gv_status gv_json_text(char **text, json_t *value, gv_error *err)
+{
+    enum { FLAGS = JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) };
+    *text = NULL;
+    if (value == NULL)
+        return gv_fail_memory(err, 0);
+    /* Twice, because jansson would call its own malloc. */
+    size_t size = json_dumpb(value, NULL, 0, FLAGS);
+    char *copy = size > 0 ? gv_mem_alloc(size + 1) : NULL;
+    if (copy != NULL)
+        json_dumpb(value, copy, size, FLAGS);
+    json_decref(value);
+    if (copy == NULL)
+        return gv_fail_memory(err, size);
+    *text = copy;
+    return GV_OK;
+}
