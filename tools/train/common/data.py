@@ -18,7 +18,9 @@ def _members(source):
     """Yields (name, open file) of the pictures in a tar file or below a folder, sorted by name."""
     path = pathlib.Path(source)
     if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")):
+        for file in sorted(
+            p for p in path.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")
+        ):
             yield file.relative_to(path).as_posix(), file
     else:
         with tarfile.open(path) as tar:

@@ -1,4 +1,4 @@
-"""DiffAugment (Zhao et al. 2020): the same differentiable distortions before the discriminator sees a picture."""
+"""DiffAugment (Zhao et al. 2020): what the discriminator sees is distorted, photograph or not."""
 
 import torch
 import torch.nn.functional as F
@@ -6,11 +6,11 @@ import torch.nn.functional as F
 
 def _color(x):
     n = len(x)
-    x = x + (torch.rand(n, 1, 1, 1) - 0.5)                                   # brightness
+    x = x + (torch.rand(n, 1, 1, 1) - 0.5)  # brightness
     grey = x.mean(1, keepdim=True)
-    x = grey + (x - grey) * (torch.rand(n, 1, 1, 1) * 2)                     # saturation
+    x = grey + (x - grey) * (torch.rand(n, 1, 1, 1) * 2)  # saturation
     mean = x.mean((1, 2, 3), keepdim=True)
-    return mean + (x - mean) * (torch.rand(n, 1, 1, 1) + 0.5)                # contrast
+    return mean + (x - mean) * (torch.rand(n, 1, 1, 1) + 0.5)  # contrast
 
 
 def _translation(x, ratio):
@@ -19,7 +19,7 @@ def _translation(x, ratio):
     padded = F.pad(x, (px, px, py, py))
     ys = torch.randint(0, 2 * py + 1, (n,)).tolist()
     xs = torch.randint(0, 2 * px + 1, (n,)).tolist()
-    return torch.stack([padded[i, :, ys[i]:ys[i] + h, xs[i]:xs[i] + w] for i in range(n)])
+    return torch.stack([padded[i, :, ys[i] : ys[i] + h, xs[i] : xs[i] + w] for i in range(n)])
 
 
 def _cutout(x, ratio):
@@ -29,7 +29,7 @@ def _cutout(x, ratio):
     ys = torch.randint(-(ch // 2), h - ch // 2 + 1, (n,)).tolist()
     xs = torch.randint(-(cw // 2), w - cw // 2 + 1, (n,)).tolist()
     for i in range(n):
-        mask[i, :, max(ys[i], 0):ys[i] + ch, max(xs[i], 0):xs[i] + cw] = 0
+        mask[i, :, max(ys[i], 0) : ys[i] + ch, max(xs[i], 0) : xs[i] + cw] = 0
     return x * mask
 
 

@@ -1,4 +1,7 @@
-"""A projected discriminator (Sauer et al. 2021): small heads on fixed random mixtures of frozen VGG16 features."""
+"""A projected discriminator (Sauer et al. 2021).
+
+Small heads learn on fixed random mixtures of frozen VGG16 features.
+"""
 
 import math
 
@@ -27,10 +30,12 @@ class FixedConv(nn.Module):
 
 
 class Projector(nn.Module):
-    """VGG16's stages, each scaled by one constant and mixed over channels and, top down, over scales.
+    """VGG16's stages, each scaled by one constant and mixed over channels and, top down, scales.
 
-    The scale belongs to the data set, not to a picture: scaling every sample by itself would hide colour and
-    contrast from the discriminator. The mixing weights come from `seed`, so checkpoints need not hold them.
+
+    The scale belongs to the data set, not to a picture: scaling every sample by itself would hide
+    colour and contrast from the discriminator. The mixing weights come from `seed`, so checkpoints
+    need not hold them.
     """
 
     def __init__(self, vgg_tensors, calibration, stages=5, seed=1, dtype=torch.bfloat16):
@@ -41,12 +46,18 @@ class Projector(nn.Module):
         self.gains = [1 / x.float().square().mean().sqrt().item() for x in found]
         rng = torch.Generator().manual_seed(seed)
         channels = MIXED_CHANNELS[:stages]
-        self.across = nn.ModuleList(FixedConv(STAGE_CHANNELS[k], c, 1, rng) for k, c in enumerate(channels))
-        self.down = nn.ModuleList(FixedConv(channels[k + 1], channels[k], 1, rng) for k in range(stages - 1))
-        self.blend = nn.ModuleList(FixedConv(channels[k], channels[k], 3, rng) for k in range(stages - 1))
+        self.across = nn.ModuleList(
+            FixedConv(STAGE_CHANNELS[k], c, 1, rng) for k, c in enumerate(channels)
+        )
+        self.down = nn.ModuleList(
+            FixedConv(channels[k + 1], channels[k], 1, rng) for k in range(stages - 1)
+        )
+        self.blend = nn.ModuleList(
+            FixedConv(channels[k], channels[k], 3, rng) for k in range(stages - 1)
+        )
 
     def forward(self, image):
-        """[N,3,H,W] -> one mixture per stage, finest first, about unit mean square on real pictures."""
+        """[N,3,H,W] -> a mixture per stage, finest first, of mean square about 1 on photographs."""
         own = [conv(x * gain) for conv, x, gain in zip(self.across, self.vgg(image), self.gains)]
         mixed = [own[-1]]
         for k in reversed(range(len(own) - 1)):
@@ -88,19 +99,20 @@ class Head(nn.Module):
     def append_std(x):
         n, _, h, w = x.shape
         groups = x.float().reshape(n // 4, 4, -1)
-        std = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean(1)          # [n/4]
+        std = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean(1)  # [n/4]
         plane = std.repeat_interleave(4).view(n, 1, 1, 1).expand(n, 1, h, w)
         return torch.cat((x, plane.to(x.dtype)), 1)
 
 
 class Heads(nn.Module):
-    """The trained part: one head a stage and one on the picture itself, without which colours drift."""
+    """The trained part: a head a stage, and one on the picture, without which colours drift."""
 
     def __init__(self, stages=5):
         super().__init__()
         self.rgb = Head(3, RGB_CHANNELS)
-        self.scales = nn.ModuleList(Head(MIXED_CHANNELS[k], HEAD_CHANNELS[k], batch_std=k >= 3)
-                                    for k in range(stages))
+        self.scales = nn.ModuleList(
+            Head(MIXED_CHANNELS[k], HEAD_CHANNELS[k], batch_std=k >= 3) for k in range(stages)
+        )
 
     def forward(self, image, features):
         """Returns one map of logits [N,1,h,w] a head, RGB first."""

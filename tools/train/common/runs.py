@@ -1,4 +1,4 @@
-"""What every run does beside learning: whole checkpoints, a log, pictures, and waiting while others measure."""
+"""What every run does beside learning: checkpoints, a log, pictures, waiting for others."""
 
 import csv
 import os
@@ -11,7 +11,7 @@ from PIL import Image
 
 
 def save_checkpoint(path, state):
-    """Adds torch's random state; the file is replaced only by a whole one, so a kill costs minutes, not the run."""
+    """Adds torch's random state. Only a whole file takes the old one's place."""
     state = dict(state, rng=torch.get_rng_state())
     partial = f"{path}.part"
     torch.save(state, partial)
@@ -55,5 +55,9 @@ def save_grid(path, images, columns):
     """Writes pictures [N,3,H,W] row by row; N is a multiple of columns."""
     pixels = to_bytes(images)
     n, h, w, c = pixels.shape
-    grid = pixels.reshape(n // columns, columns, h, w, c).swapaxes(1, 2).reshape(n // columns * h, columns * w, c)
+    grid = (
+        pixels.reshape(n // columns, columns, h, w, c)
+        .swapaxes(1, 2)
+        .reshape(n // columns * h, columns * w, c)
+    )
     Image.fromarray(grid).save(path)

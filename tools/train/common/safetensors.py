@@ -1,4 +1,4 @@
-"""Reading and writing safetensors with NumPy alone (the format is a length, a JSON header and raw bytes)."""
+"""Reading and writing safetensors (a length, a JSON header, raw bytes) with NumPy alone."""
 
 import json
 import os
@@ -7,8 +7,15 @@ import struct
 import numpy as np
 
 _DTYPES = {
-    "F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32,
-    "I16": np.int16, "I8": np.int8, "U8": np.uint8, "BOOL": np.bool_,
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "I8": np.int8,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
 }
 _NAMES = {np.dtype(kind): name for name, kind in _DTYPES.items()}
 
@@ -24,8 +31,11 @@ def write(path, tensors, metadata=None):
     for name in sorted(tensors):
         array = np.asarray(tensors[name])
         array = array if array.flags.c_contiguous else array.copy(order="C")
-        header[name] = {"dtype": _NAMES[array.dtype], "shape": list(array.shape),
-                        "data_offsets": [offset, offset + array.nbytes]}
+        header[name] = {
+            "dtype": _NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
         offset += array.nbytes
         arrays.append(array)
     text = json.dumps(header, separators=(",", ":")).encode()

@@ -1,7 +1,7 @@
 """StyleGAN2's generator for training on a CPU, with the official parameter names.
 
-Modulation is applied to activations instead of weights (conv(W, s*x)*d equals conv(W*s*d, x)), so that a
-batch shares one convolution.
+Modulation is applied to activations instead of weights (conv(W, s*x)*d equals conv(W*s*d, x)), so
+that a batch shares one convolution.
 """
 
 import json
@@ -27,7 +27,10 @@ def _depthwise(x, kernel):
 
 
 def upsample_image(image):
-    """Twice the size: zeros inserted, then the [1,3,3,1] filter; per axis (x[i-1]+3x[i])/4, (3x[i]+x[i+1])/4."""
+    """Twice the size: zeros inserted, then the [1,3,3,1] filter.
+
+    Per axis (x[i-1]+3x[i])/4 and (3x[i]+x[i+1])/4, zero outside.
+    """
     for axis in (2, 3):
         length = image.shape[axis]
         pad = (1, 1, 0, 0) if axis == 3 else (0, 0, 1, 1)
@@ -85,8 +88,9 @@ class SynthesisLayer(nn.Module):
     def forward(self, x, w, noise_mode):
         """x [N,inputs,h,h] -> [N,outputs,R,R]."""
         style = self.affine(w)
-        power = self.weight.square().sum((2, 3))                           # [outputs, inputs]
-        # Leaky ReLU commutes with a positive factor: its gain sqrt(2) goes into what is added up before it.
+        power = self.weight.square().sum((2, 3))  # [outputs, inputs]
+        # Leaky ReLU commutes with a positive factor: its gain sqrt(2) goes into what is added up
+        # before it.
         gain = math.sqrt(2)
         demod = torch.rsqrt(F.linear(style.float().square(), power.float()) + 1e-8) * gain
         x = x * style.to(x.dtype)[:, :, None, None]
@@ -102,7 +106,8 @@ class SynthesisLayer(nn.Module):
             noise = torch.randn(x.shape[0], 1, *x.shape[2:])
             x = x + (noise * (self.noise_strength * gain)).to(x.dtype)
         x = F.leaky_relu(x, 0.2)
-        # Trained activations stay far inside the clamp, and its backward pass is not free: left out in training.
+        # Trained activations stay far inside the clamp, and its backward pass is not free: left
+        # out in training.
         if self.training or self.conv_clamp is None:
             return x
         return x.clamp(-self.conv_clamp, self.conv_clamp)
@@ -151,7 +156,7 @@ class SynthesisBlock(nn.Module):
 class Synthesis(nn.Module):
     def __init__(self, w_dim, resolution, image_channels, channel_base, channel_max, conv_clamp):
         super().__init__()
-        self.resolutions = [2 ** k for k in range(2, int(math.log2(resolution)) + 1)]
+        self.resolutions = [2**k for k in range(2, int(math.log2(resolution)) + 1)]
         self.num_ws = 2 * len(self.resolutions)
         inputs = 0
         for res in self.resolutions:
@@ -166,7 +171,7 @@ class Synthesis(nn.Module):
         first = 0
         for res in self.resolutions:
             count = 2 if res == 4 else 3
-            x, image = getattr(self, f"b{res}")(x, image, ws[:, first:first + count], noise_mode)
+            x, image = getattr(self, f"b{res}")(x, image, ws[:, first : first + count], noise_mode)
             first += count - 1
         return image
 
@@ -179,9 +184,17 @@ class Generator(nn.Module):
         self.config = config
         size = config["synthesis_kwargs"]
         self.z_dim = config["z_dim"]
-        self.mapping = Mapping(config["z_dim"], config["w_dim"], config["mapping_kwargs"]["num_layers"])
-        self.synthesis = Synthesis(config["w_dim"], config["img_resolution"], config["img_channels"],
-                                   size["channel_base"], size["channel_max"], size["conv_clamp"])
+        self.mapping = Mapping(
+            config["z_dim"], config["w_dim"], config["mapping_kwargs"]["num_layers"]
+        )
+        self.synthesis = Synthesis(
+            config["w_dim"],
+            config["img_resolution"],
+            config["img_channels"],
+            size["channel_base"],
+            size["channel_max"],
+            size["conv_clamp"],
+        )
         self.num_ws = self.synthesis.num_ws
 
     def forward(self, z, psi=1.0, noise_mode="const"):
@@ -212,19 +225,32 @@ class Generator(nn.Module):
 
 
 def config(resolution, channel_base, channel_max, z_dim=256, w_dim=256, mapping_layers=2):
-    return {"type": "stylegan2", "z_dim": z_dim, "c_dim": 0, "w_dim": w_dim,
-            "img_resolution": resolution, "img_channels": 3,
-            "mapping_kwargs": {"num_layers": mapping_layers},
-            "synthesis_kwargs": {"channel_base": channel_base, "channel_max": channel_max,
-                                 "conv_clamp": 256, "architecture": "skip", "num_fp16_res": 0,
-                                 "resample_filter": [1, 3, 3, 1]}}
+    return {
+        "type": "stylegan2",
+        "z_dim": z_dim,
+        "c_dim": 0,
+        "w_dim": w_dim,
+        "img_resolution": resolution,
+        "img_channels": 3,
+        "mapping_kwargs": {"num_layers": mapping_layers},
+        "synthesis_kwargs": {
+            "channel_base": channel_base,
+            "channel_max": channel_max,
+            "conv_clamp": 256,
+            "architecture": "skip",
+            "num_fp16_res": 0,
+            "resample_filter": [1, 3, 3, 1],
+        },
+    }
 
 
 def load(path):
     """Reads one of our safetensors files. Returns (generator, images seen)."""
     tensors, metadata = safetensors.read(path)
     generator = Generator(json.loads(metadata["ganvas"]))
-    generator.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()})
+    generator.load_state_dict(
+        {k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()}
+    )
     return generator, int(metadata.get("images_seen", 0))
 
 
@@ -234,8 +260,9 @@ def save(path, generator, images_seen, dtype=np.float32):
     for name, value in generator.state_dict().items():
         kind = dtype if name.endswith("weight") else np.float32
         tensors[name] = value.detach().contiguous().numpy().astype(kind)
-    safetensors.write(path, tensors, {"ganvas": json.dumps(generator.config),
-                                      "images_seen": str(images_seen)})
+    safetensors.write(
+        path, tensors, {"ganvas": json.dumps(generator.config), "images_seen": str(images_seen)}
+    )
 
 
 def seed_latents(seeds, z_dim):

@@ -6,9 +6,9 @@ from torch import nn
 
 from . import safetensors
 
-CONV_INDICES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)   # torchvision's features.<i>
+CONV_INDICES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # torchvision's features.<i>
 POOL_BEFORE = (5, 10, 17, 24)
-STAGE_ENDS = (2, 7, 14, 21, 28)                                   # relu1_2 2_2 3_3 4_3 5_3
+STAGE_ENDS = (2, 7, 14, 21, 28)  # relu1_2 2_2 3_3 4_3 5_3
 STAGE_CHANNELS = (64, 128, 256, 512, 512)
 
 # LPIPS's own constants: ImageNet's mean and deviation, restated for pictures in [-1, 1].
@@ -39,7 +39,9 @@ class Vgg16(nn.Module):
         for i in self.indices:
             if i in POOL_BEFORE:
                 x = F.max_pool2d(x, 2)
-            x = F.relu(F.conv2d(x, getattr(self, f"weight{i}"), getattr(self, f"bias{i}"), padding=1))
+            x = F.relu(
+                F.conv2d(x, getattr(self, f"weight{i}"), getattr(self, f"bias{i}"), padding=1)
+            )
             if i in STAGE_ENDS:
                 stages.append(x)
         return stages
