@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: tools/check/bare-debian.sh [--keep DIR] [COMMAND...]      (as root; needs mmdebstrap)
-# Makes an empty Debian 12 with git and a clone of this repository's last commit, and runs ./check
-# and ./demo (or each COMMAND) there, with times. --keep keeps the root in DIR, or uses the one there.
+# Makes an empty Debian 12 with git and a clone of this repository's last commit, and runs ./demo
+# and ./check (or each COMMAND) there, with times. --keep keeps the root in DIR, or uses the one there.
 set -eu
 cd "$(dirname "$0")/../.."
 keep=
@@ -9,7 +9,7 @@ if [ "${1-}" = --keep ]; then
     keep=$2
     shift 2
 fi
-[ $# -gt 0 ] || set -- ./check ./demo
+[ $# -gt 0 ] || set -- ./demo ./check
 
 root=${keep:-$(mktemp -d)}
 # shellcheck disable=SC2317 # called by the trap
