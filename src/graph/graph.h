@@ -16,6 +16,7 @@
 
 #include "base/parallel.h"
 #include "graph/weights.h"
+#include "kernels/kinds.h" /* gv_bias_act, gv_distance */
 
 typedef struct gv_graph gv_graph;
 
@@ -116,17 +117,6 @@ gv_status gv_graph_linear(gv_graph *g, gv_node *y, gv_node x, gv_param w, int64_
 
 /* ---- pointwise (ops_pointwise.c) ---- */
 
-typedef enum gv_act { GV_ACT_LINEAR, GV_ACT_RELU, GV_ACT_LRELU, GV_ACT_TANH } gv_act;
-
-typedef struct gv_bias_act {
-    gv_act act;
-    float slope;          /* of the leaky ReLU */
-    float gain;           /* after the activation */
-    float clamp;          /* to [-clamp, clamp] after the gain; 0: none */
-    float bias_gain;      /* multiplies the bias; 1 usually */
-    float noise_strength; /* multiplies the noise plane */
-} gv_bias_act;
-
 /* y = clamp(act(scale*x + strength*noise + bias_gain*bias) * gain).
  * x      [N,C,H,W]
  * scale  [N,C,1,1] or GV_NO_NODE (1): demodulation
@@ -182,8 +172,6 @@ gv_status gv_graph_adaptive_avg_pool(gv_graph *g, gv_node *y, gv_node x, int64_t
 gv_status gv_graph_instance_norm(gv_graph *g, gv_node *y, gv_node x, float eps, gv_error *err);
 
 /* ---- losses (ops_loss.c): results are planes [N,1,1,1], one number a sample ---- */
-
-typedef enum gv_distance { GV_DISTANCE_L1, GV_DISTANCE_L2 } gv_distance;
 
 /* weight * sum_{c,p} mask_p * |x - t|^k with k = 1 or 2 (L1's derivative at 0 is 0).
  * x, t   [N,C,H,W]; t may be [1,C,H,W]; gradients with respect to x (and t if it varies)

@@ -1,0 +1,500 @@
+#include "kernels/pointwise.h"
+
+#include "kernels/lanes.h"
+#include "kernels/pieces.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- activations ---- */
+
+/* At most 2 ulp off. Polynomials of Cephes' tanhf and expf (S. Moshier). */
+GV_INLINE float tanh_of(float x)
+{
+    float z = x * x;
+    float near = -5.70498872745e-3f * z + 2.06390887954e-2f;
+    near = near * z - 5.37397155531e-2f;
+    near = near * z + 1.33314422036e-1f;
+    near = near * z - 3.33332819422e-1f;
+    near = near * z * x + x;
+
+    /* 1 - 2 / (exp(2|x|) + 1), which is 1 beyond 9.1. Adding 1.5 * 2^23 rounds to the integer k
+     * and leaves it in the low bits. */
+    float t = fabsf(x);
+    t = 2.0f * (t > 9.1f ? 9.1f : t);
+    const float shift = 12582912.0f;
+    float shifted = t * 1.44269504f + shift;
+    float k = shifted - shift;
+    float r = t - k * 0.693359375f - k * -2.12194440e-4f;
+    float p = 1.9875691500e-4f * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * (r * r) + r + 1.0f;
+    uint32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 127u) << 23;
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    float far = copysignf(1.0f - 2.0f / (p * power + 1.0f), x);
+    return t < 1.25f ? near : far;
+}
+
+/* Written so that NaN stays NaN. */
+GV_INLINE float activate(float v, gv_act act, float slope)
+{
+    switch (act) {
+    case GV_ACT_RELU:
+        return v < 0.0f ? 0.0f : v;
+    case GV_ACT_LRELU:
+        return v > 0.0f ? v : v * slope;
+    case GV_ACT_TANH:
+        return tanh_of(v);
+    case GV_ACT_LINEAR:
+        break;
+    }
+    return v;
+}
+
+GV_INLINE float clamp_to(float v, float limit)
+{
+    return v > limit ? limit : v < -limit ? -limit : v;
+}
+
+/* The activation's derivative; at 0 that of the negative side, as in torch. */
+GV_INLINE float derivative(float v, gv_act act, float slope)
+{
+    switch (act) {
+    case GV_ACT_RELU:
+        return v > 0.0f ? 1.0f : 0.0f;
+    case GV_ACT_LRELU:
+        return v > 0.0f ? 1.0f : slope;
+    case GV_ACT_TANH: {
+        float t = tanh_of(v);
+        return (1.0f - t) * (1.0f + t);
+    }
+    case GV_ACT_LINEAR:
+        break;
+    }
+    return 1.0f;
+}
+
+/* The same from the result y = act(v) * gain, which has the sign of v. */
+GV_INLINE float derivative_from_y(float y, gv_act act, float slope, float gain)
+{
+    if (act == GV_ACT_TANH) {
+        float t = y / gain;
+        return (1.0f - t) * (1.0f + t);
+    }
+    return derivative(y, act, slope);
+}
+
+/* ---- bias_act ---- */
+
+typedef struct bias_act {
+    const gv_map *x, *y, *dx, *dy, *tx, *ty;
+    const bool *add;
+    const float *bias;
+    const gv_bias_act *a;
+} bias_act;
+
+/* What the channels of one block of one sample share. */
+typedef struct block_terms {
+    float scale[GV_LANES], bias[GV_LANES], noise[GV_LANES];
+    float slope, gain, limit;
+} block_terms;
+
+static void load_block(block_terms *k, const bias_act *c, int64_t n, int64_t b)
+{
+    const gv_map *scale = &c->x[1];
+    gv_lanes_live(k->noise, c->x->c, b); /* noise must not reach the lanes beyond C */
+    for (int l = 0; l < GV_LANES; l++) {
+        k->scale[l] = scale->data ? gv_at(scale, n, b, 0)[l] : 1.0f;
+        k->bias[l] = c->bias ? c->bias[b * GV_LANES + l] * c->a->bias_gain : 0.0f;
+        k->noise[l] *= c->a->noise_strength;
+    }
+    k->slope = c->a->slope;
+    k->gain = c->a->gain;
+    k->limit = c->a->clamp > 0.0f ? c->a->clamp : INFINITY;
+}
+
+/* The noise of pixel p, 0 without noise. */
+GV_INLINE float noise_at(const gv_map *noise, int64_t n, int64_t p)
+{
+    return noise->data ? *gv_at(noise, n, 0, p) : 0.0f;
+}
+
+/* v = what the activation is applied to */
+GV_INLINE void before_act(float *v, const block_terms *k, const float *x, float noise)
+{
+#pragma omp simd
+    for (int l = 0; l < GV_LANES; l++)
+        v[l] = x[l] * k->scale[l] + noise * k->noise[l] + k->bias[l];
+}
+
+GV_INLINE void fwd_run(const bias_act *c, const gv_piece *p, gv_act act)
+{
+    block_terms k;
+    load_block(&k, c, p->n, p->block);
+    for (int64_t i = p->first; i < p->first + p->count; i++) {
+        float v[GV_LANES];
+        float *y = gv_at(c->y, p->n, p->block, i);
+        before_act(v, &k, gv_at(&c->x[0], p->n, p->block, i), noise_at(&c->x[2], p->n, i));
+#pragma omp simd
+        for (int l = 0; l < GV_LANES; l++)
+            y[l] = clamp_to(activate(v[l], act, k.slope) * k.gain, k.limit);
+    }
+}
+
+/* d = d(result)/d(value before the activation) of pixel i */
+GV_INLINE void slopes(float *d, const bias_act *c, const block_terms *k, int64_t n, int64_t b,
+                      int64_t i, gv_act act)
+{
+    if (c->y) {
+        const float *y = gv_at(c->y, n, b, i);
+#pragma omp simd
+        for (int l = 0; l < GV_LANES; l++)
+            d[l] = k->gain * derivative_from_y(y[l], act, k->slope, k->gain);
+        return;
+    }
+    float v[GV_LANES];
+    before_act(v, k, gv_at(&c->x[0], n, b, i), noise_at(&c->x[2], n, i));
+#pragma omp simd
+    for (int l = 0; l < GV_LANES; l++) {
+        float y = activate(v[l], act, k->slope) * k->gain;
+        float s = k->gain * derivative(v[l], act, k->slope);
+        d[l] = y > k->limit ? 0.0f : y < -k->limit ? 0.0f : s;
+    }
+}
+
+/* dx and dscale; with dscale the piece is a whole block. */
+GV_INLINE void bwd_run(const bias_act *c, const gv_piece *p, gv_act act)
+{
+    block_terms k;
+    load_block(&k, c, p->n, p->block);
+    gv_lane_sums sums = {0};
+    for (int64_t i = p->first; i < p->first + p->count; i++) {
+        float d[GV_LANES];
+        const float *dy = gv_at(c->dy, p->n, p->block, i);
+        slopes(d, c, &k, p->n, p->block, i, act);
+#pragma omp simd
+        for (int l = 0; l < GV_LANES; l++)
+            d[l] *= dy[l];
+        if (c->dx[1].data) {
+            const float *x = gv_at(&c->x[0], p->n, p->block, i);
+#pragma omp simd
+            for (int l = 0; l < GV_LANES; l++)
+                sums.part[l] += d[l] * x[l];
+            if (i % GV_SUM_PIXELS == GV_SUM_PIXELS - 1)
+                gv_sums_flush(&sums);
+        }
+        if (c->dx[0].data) {
+#pragma omp simd
+            for (int l = 0; l < GV_LANES; l++)
+                d[l] *= k.scale[l];
+            gv_lanes_put(gv_at(&c->dx[0], p->n, p->block, i), c->add[0], d);
+        }
+    }
+    if (c->dx[1].data) {
+        float sum[GV_LANES];
+        gv_sums_take(sum, &sums);
+        gv_lanes_put(gv_at(&c->dx[1], p->n, p->block, 0), c->add[1], sum);
+    }
+}
+
+/* dnoise of at most GV_SUM_PIXELS pixels: sums over channels, and over samples that share it. */
+GV_INLINE void bwd_noise_run(const bias_act *c, const gv_piece *p, gv_act act)
+{
+    const gv_map *dnoise = &c->dx[2];
+    float sum[GV_SUM_PIXELS][GV_LANES] = {{0}};
+    int64_t from = dnoise->n > 1 ? p->n : 0, to = dnoise->n > 1 ? p->n + 1 : c->dy->n;
+    for (int64_t n = from; n < to; n++) {
+        for (int64_t b = 0; b < gv_blocks(c->dy->c); b++) {
+            block_terms k;
+            load_block(&k, c, n, b);
+            for (int64_t i = 0; i < p->count; i++) {
+                float d[GV_LANES];
+                const float *dy = gv_at(c->dy, n, b, p->first + i);
+                slopes(d, c, &k, n, b, p->first + i, act);
+#pragma omp simd
+                for (int l = 0; l < GV_LANES; l++)
+                    sum[i][l] += d[l] * dy[l] * k.noise[l];
+            }
+        }
+    }
+    for (int64_t i = 0; i < p->count; i++) {
+        float *d = gv_at(dnoise, p->n, 0, p->first + i);
+        *d = (c->add[2] ? *d : 0.0f) + gv_lanes_sum(sum[i]);
+    }
+}
+
+GV_INLINE void jvp_run(const bias_act *c, const gv_piece *p, gv_act act)
+{
+    const gv_map *tx = &c->tx[0], *tscale = &c->tx[1], *tnoise = &c->tx[2];
+    block_terms k;
+    load_block(&k, c, p->n, p->block);
+    for (int64_t i = p->first; i < p->first + p->count; i++) {
+        float d[GV_LANES], t[GV_LANES];
+        float noise = noise_at(tnoise, p->n, i);
+        float *ty = gv_at(c->ty, p->n, p->block, i);
+        slopes(d, c, &k, p->n, p->block, i, act);
+#pragma omp simd
+        for (int l = 0; l < GV_LANES; l++)
+            t[l] = noise * k.noise[l];
+        if (tx->data) {
+            const float *v = gv_at(tx, p->n, p->block, i);
+#pragma omp simd
+            for (int l = 0; l < GV_LANES; l++)
+                t[l] += v[l] * k.scale[l];
+        }
+        if (tscale->data) {
+            const float *v = gv_at(tscale, p->n, p->block, 0);
+            const float *x = gv_at(&c->x[0], p->n, p->block, i);
+#pragma omp simd
+            for (int l = 0; l < GV_LANES; l++)
+                t[l] += v[l] * x[l];
+        }
+#pragma omp simd
+        for (int l = 0; l < GV_LANES; l++)
+            ty[l] = d[l] * t[l];
+    }
+}
+
+/* One copy of `run` for each activation, so that its loops hold no switch. */
+#define BY_ACT(name, run)                                                                          \
+    static void name(void *ctx, const gv_piece *p)                                                 \
+    {                                                                                              \
+        const bias_act *c = ctx;                                                                   \
+        switch (c->a->act) {                                                                       \
+        case GV_ACT_LINEAR:                                                                        \
+            run(c, p, GV_ACT_LINEAR);                                                              \
+            break;                                                                                 \
+        case GV_ACT_RELU:                                                                          \
+            run(c, p, GV_ACT_RELU);                                                                \
+            break;                                                                                 \
+        case GV_ACT_LRELU:                                                                         \
+            run(c, p, GV_ACT_LRELU);                                                               \
+            break;                                                                                 \
+        case GV_ACT_TANH:                                                                          \
+            run(c, p, GV_ACT_TANH);                                                                \
+            break;                                                                                 \
+        }                                                                                          \
+    }
+
+BY_ACT(fwd_piece, fwd_run)
+BY_ACT(bwd_piece, bwd_run)
+BY_ACT(bwd_noise_piece, bwd_noise_run)
+BY_ACT(jvp_piece, jvp_run)
+
+static void bias_act_fwd(const gv_map *y, const gv_map *x, const float *bias, const gv_bias_act *a)
+{
+    bias_act c = {.y = y, .x = x, .bias = bias, .a = a};
+    gv_cut cut = gv_cut_pixels(y);
+    gv_for_pieces(&cut, fwd_piece, &c);
+}
+
+static void bias_act_bwd(const gv_map *dx, const bool *add, const gv_map *dy, const gv_map *x,
+                         const gv_map *y, const float *bias, const gv_bias_act *a)
+{
+    bias_act c = {.dx = dx, .add = add, .dy = dy, .x = x, .y = y, .bias = bias, .a = a};
+    if (dx[0].data || dx[1].data) {
+        gv_cut cut = gv_cut_pixels(dy);
+        if (dx[1].data)
+            cut.run = cut.items;
+        gv_for_pieces(&cut, bwd_piece, &c);
+    }
+    if (dx[2].data) {
+        gv_cut cut = {dx[2].n, 1, dy->h * dy->w, GV_SUM_PIXELS, dy->c * dy->n};
+        gv_for_pieces(&cut, bwd_noise_piece, &c);
+    }
+}
+
+static void bias_act_jvp(const gv_map *ty, const gv_map *tx, const gv_map *x, const gv_map *y,
+                         const float *bias, const gv_bias_act *a)
+{
+    bias_act c = {.ty = ty, .tx = tx, .x = x, .y = y, .bias = bias, .a = a};
+    gv_cut cut = gv_cut_pixels(ty);
+    gv_for_pieces(&cut, jvp_piece, &c);
+}
+
+/* ---- add ---- */
+
+typedef struct add_args {
+    const gv_map *y, *a, *b;
+    float gain;
+    bool more; /* y += */
+} add_args;
+
+GV_INLINE void add_floats(float *y, const float *a, const float *b, int64_t n, const add_args *c)
+{
+    float gain = c->gain;
+    if (b) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            y[i] = gain * (a[i] + b[i]);
+    } else if (c->more) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            y[i] += gain * a[i];
+    } else {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            y[i] = gain * a[i];
+    }
+}
+
+static void add_piece(void *ctx, const gv_piece *p)
+{
+    const add_args *c = ctx;
+    int64_t lanes = gv_pixel_lanes(c->y);
+    bool dense = gv_is_dense(c->y) && gv_is_dense(c->a) && (!c->b || gv_is_dense(c->b));
+    int64_t step = dense ? p->count : 1;
+    for (int64_t i = p->first; i < p->first + p->count; i += step)
+        add_floats(gv_at(c->y, p->n, p->block, i), gv_at(c->a, p->n, p->block, i),
+                   c->b ? gv_at(c->b, p->n, p->block, i) : NULL, step * lanes, c);
+}
+
+static void add_fwd(const gv_map *y, const gv_map *a, const gv_map *b, float gain)
+{
+    /* A tangent may be absent on either side. */
+    add_args c = {.y = y, .a = a->data ? a : b, .gain = gain};
+    c.b = a->data && b->data ? b : NULL;
+    gv_cut cut = gv_cut_pixels(y);
+    gv_for_pieces(&cut, add_piece, &c);
+}
+
+static void add_bwd(const gv_map *dx, bool add, const gv_map *dy, float gain)
+{
+    add_args c = {.y = dx, .a = dy, .gain = gain, .more = add};
+    gv_cut cut = gv_cut_pixels(dx);
+    gv_for_pieces(&cut, add_piece, &c);
+}
+
+/* ---- affine ---- */
+
+typedef struct affine_args {
+    const gv_map *y, *x;
+    const float *scale, *shift;
+    bool more;
+} affine_args;
+
+static void affine_piece(void *ctx, const gv_piece *p)
+{
+    const affine_args *c = ctx;
+    float scale[GV_LANES], shift[GV_LANES];
+    for (int l = 0; l < GV_LANES; l++) {
+        scale[l] = c->scale[p->block * GV_LANES + l];
+        shift[l] = c->shift ? c->shift[p->block * GV_LANES + l] : 0.0f;
+    }
+    for (int64_t i = p->first; i < p->first + p->count; i++) {
+        const float *x = gv_at(c->x, p->n, p->block, i);
+        float v[GV_LANES];
+#pragma omp simd
+        for (int l = 0; l < GV_LANES; l++)
+            v[l] = scale[l] * x[l] + shift[l];
+        gv_lanes_put(gv_at(c->y, p->n, p->block, i), c->more, v);
+    }
+}
+
+static void affine_fwd(const gv_map *y, const gv_map *x, const float *scale, const float *shift)
+{
+    affine_args c = {.y = y, .x = x, .scale = scale, .shift = shift};
+    gv_cut cut = gv_cut_pixels(y);
+    gv_for_pieces(&cut, affine_piece, &c);
+}
+
+static void affine_bwd(const gv_map *dx, bool add, const gv_map *dy, const float *scale)
+{
+    affine_args c = {.y = dx, .x = dy, .scale = scale, .more = add};
+    gv_cut cut = gv_cut_pixels(dx);
+    gv_for_pieces(&cut, affine_piece, &c);
+}
+
+/* ---- concat ---- */
+
+/* Lanes [to, to + count) of a block of y (+)= channels of x from `from` on, which lie in at most
+ * two of its blocks; x NULL: zeros. */
+static void copy_channels(const gv_map *y, bool more, const gv_piece *p, int64_t to, int64_t count,
+                          const gv_map *x, int64_t from)
+{
+    while (count > 0) {
+        int64_t lane = from % GV_LANES;
+        int64_t run = count < GV_LANES - lane ? count : GV_LANES - lane;
+        for (int64_t i = p->first; i < p->first + p->count; i++) {
+            float *d = gv_at(y, p->n, p->block, i) + to;
+            const float *s = x ? gv_at(x, p->n, from / GV_LANES, i) + lane : NULL;
+            for (int64_t l = 0; l < run; l++)
+                d[l] = (more ? d[l] : 0.0f) + (s ? s[l] : 0.0f);
+        }
+        to += run;
+        from += run;
+        count -= run;
+    }
+}
+
+/* The part of channels [first, first + c) that lies in a block: *to is its first lane, the result
+ * its count (0 or less: none). */
+static int64_t overlap(int64_t block, int64_t first, int64_t c, int64_t *to)
+{
+    int64_t begin = block * GV_LANES, end = begin + GV_LANES;
+    int64_t from = first > begin ? first : begin;
+    *to = from - begin;
+    return (first + c < end ? first + c : end) - from;
+}
+
+typedef struct concat_args {
+    const gv_map *y, *a, *b; /* fwd: y = a, b. bwd: y (+)= channels of a from `first` on */
+    int64_t first;
+    bool more;
+} concat_args;
+
+static void concat_piece(void *ctx, const gv_piece *p)
+{
+    const concat_args *c = ctx;
+    int64_t ca = c->a->c, cb = c->b->c, to;
+    int64_t count = overlap(p->block, 0, ca, &to);
+    if (count > 0)
+        copy_channels(c->y, false, p, to, count, c->a->data ? c->a : NULL, p->block * GV_LANES);
+    count = overlap(p->block, ca, cb, &to);
+    if (count > 0)
+        copy_channels(c->y, false, p, to, count, c->b->data ? c->b : NULL,
+                      p->block * GV_LANES + to - ca);
+    int64_t beyond = (p->block + 1) * GV_LANES - ca - cb;
+    if (beyond > 0)
+        copy_channels(c->y, false, p, GV_LANES - beyond, beyond, NULL, 0);
+}
+
+static void split_piece(void *ctx, const gv_piece *p)
+{
+    const concat_args *c = ctx;
+    int64_t to, count = overlap(p->block, 0, c->y->c, &to);
+    copy_channels(c->y, c->more, p, 0, count, c->a, c->first + p->block * GV_LANES);
+    copy_channels(c->y, false, p, count, GV_LANES - count, NULL, 0);
+}
+
+static void concat_fwd(const gv_map *y, const gv_map *a, const gv_map *b)
+{
+    concat_args c = {.y = y, .a = a, .b = b};
+    gv_cut cut = gv_cut_pixels(y);
+    gv_for_pieces(&cut, concat_piece, &c);
+}
+
+static void concat_bwd(const gv_map *dx, bool add, const gv_map *dy, int64_t first)
+{
+    concat_args c = {.y = dx, .a = dy, .first = first, .more = add};
+    gv_cut cut = gv_cut_pixels(dx);
+    gv_for_pieces(&cut, split_piece, &c);
+}
+
+const gv_pointwise_kernels GV_ISA_NAME(gv_pointwise) = {
+    .bias_act_fwd = bias_act_fwd,
+    .bias_act_bwd = bias_act_bwd,
+    .bias_act_jvp = bias_act_jvp,
+    .add_fwd = add_fwd,
+    .add_bwd = add_bwd,
+    .affine_fwd = affine_fwd,
+    .affine_bwd = affine_bwd,
+    .concat_fwd = concat_fwd,
+    .concat_bwd = concat_bwd,
+};
