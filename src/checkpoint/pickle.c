@@ -171,6 +171,12 @@ static gv_status need(const machine *m, size_t values, gv_error *err)
     return GV_OK;
 }
 
+/* The count values just above the top; NULL for none, when there may be no stack yet. */
+static const gv_pickle_value *taken(const machine *m, size_t count)
+{
+    return count > 0 ? m->stack.data + m->stack.count : NULL;
+}
+
 /* Takes away the last mark and the values above it; *values stay readable until the next push. */
 static gv_status pop_mark(machine *m, const gv_pickle_value **values, size_t *count, gv_error *err)
 {
@@ -179,7 +185,7 @@ static gv_status pop_mark(machine *m, const gv_pickle_value **values, size_t *co
     *count = above_mark(m);
     m->marks.count--;
     m->stack.count -= *count;
-    *values = m->stack.data + m->stack.count;
+    *values = taken(m, *count);
     return GV_OK;
 }
 
@@ -441,8 +447,10 @@ static gv_status decode_latin1(machine *m, gv_pickle_value *out, const gv_pickle
         return status;
     uint8_t *bytes = block;
     for (uint32_t i = 0; i < text->count; i++) {
-        uint8_t b = text->bytes[i];
-        *bytes++ = b < 0x80 ? b : (uint8_t)((b & 3) << 6 | (text->bytes[++i] & 0x3f));
+        uint32_t b = text->bytes[i];
+        if (b >= 0x80)
+            b = (b & 3) << 6 | (text->bytes[++i] & 0x3fu);
+        *bytes++ = (uint8_t)b;
     }
     *out = (gv_pickle_value){.kind = GV_PICKLE_BYTES, .count = (uint32_t)length, .bytes = block};
     return GV_OK;
@@ -563,7 +571,7 @@ static gv_status push_tuple(machine *m, size_t count, gv_error *err)
         return status;
     m->stack.count -= count;
     gv_pickle_value tuple;
-    status = make_tuple(m, &tuple, GV_PICKLE_TUPLE, m->stack.data + m->stack.count, count, err);
+    status = make_tuple(m, &tuple, GV_PICKLE_TUPLE, taken(m, count), count, err);
     return status == GV_OK ? push(m, tuple, err) : status;
 }
 
