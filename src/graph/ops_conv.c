@@ -185,10 +185,10 @@ gv_status gv_graph_conv2d(gv_graph *g, gv_node *y, gv_node x, gv_param w, const 
     if (gv_map_is_plane(&in))
         return gv_graph_refuse(err, "conv2d", "x of %s is a plane, expected a blocked map", w.name);
     if (a->channels < 1 || a->kernel < 1 || a->kernel > 7 || a->stride < 1 || a->stride > 2 ||
-        a->pad < 0 || a->pad >= a->kernel)
+        a->pad < 0 || a->pad > a->kernel)
         return gv_graph_refuse(err, "conv2d",
                                "%s has %lld channels, kernel %lld, stride %lld, pad %lld; expected "
-                               "kernel 1 to 7, stride 1 or 2, pad below the kernel",
+                               "kernel 1 to 7, stride 1 or 2, pad at most the kernel",
                                w.name, (long long)a->channels, (long long)a->kernel,
                                (long long)a->stride, (long long)a->pad);
     gv_conv_shape shape = {.n = in.n,

@@ -89,6 +89,7 @@ static void mapper_deinit(mapper *m)
 {
     gv_graph_free(m->g);
     gv_mem_free(m->label);
+    *m = (mapper){0};
 }
 
 static gv_status mapper_init(mapper *m, const gv_generator *gen, int64_t n, gv_error *err)

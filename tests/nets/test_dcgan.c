@@ -120,7 +120,7 @@ static void shared_set(const char *name, const char *const *files, const char *c
         for (int64_t i = 0; i < z.count; ++i)
             z.f32[i] = (float)z.f64[i];
     for (int i = 0; files[i]; ++i) {
-        char path[128], set[128];
+        char path[192], set[128];
         snprintf(set, sizeof set, "%s.%s", name, files[i]);
         snprintf(path, sizeof path, "reference/dcgan/%s.ckpt", set);
         gv_generator *gen = nets_load(gv_test_shared(path));

@@ -79,7 +79,7 @@ static void make(maker *m, const char *name, float value, int dims, const int64_
 static void make_in(maker *m, const char *module, const char *part, float value, int dims,
                     const int64_t *shape)
 {
-    char name[64];
+    char name[160];
     snprintf(name, sizeof name, "%s.%s", module, part);
     make(m, name, value, dims, shape);
 }

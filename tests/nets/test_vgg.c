@@ -195,6 +195,7 @@ typedef struct loss {
     gv_vgg_set content, style; /* layers */
     float style_weight;
     bool masked; /* mean of (mask * difference)^2 */
+    bool kink;   /* a value before a ReLU is so near 0 that the order of a sum decides its sign */
 } loss;
 
 static int64_t count_of(const gv_graph *g, gv_node x)
@@ -315,9 +316,12 @@ static void check_loss(const gv_vgg *v, const loss *l, double expected, nets_wor
     gv_graph_get_grad(g, in, grad);
     snprintf(name, sizeof name, "grad_%s", l->name);
     gv_test_array ref = shared_npy(name);
-    nets_check(&worst->gradient, gv_test_rel_error(grad, ref.f32, ref.count), GRADIENT_BOUND,
-               worst->set, name);
-    print_message("  %-32s %.3g\n", name, gv_test_rel_error(grad, ref.f32, ref.count));
+    double error = gv_test_rel_error(grad, ref.f32, ref.count);
+    print_message("  %-38s %.2g\n", name, error);
+    if (l->kink)
+        assert_true(gv_test_rms_error(grad, ref.f32, ref.count) < 5e-3);
+    else
+        nets_check(&worst->gradient, error, GRADIENT_BOUND, worst->set, name);
     gv_test_array_free(&ref);
     free(grad);
     gv_graph_free(g);
@@ -334,7 +338,7 @@ static void test_losses(void **state)
         {.name = "content_conv_2", .content = 1u << 1},
         {.name = "content_conv_4", .content = 1u << 3},
         {.name = "content_conv_5", .content = 1u << 4},
-        {.name = "content_conv_9", .content = 1u << 8},
+        {.name = "content_conv_9", .content = 1u << 8, .kink = true},
         {.name = "style_conv_1", .style = 1u << 0, .style_weight = 1},
         {.name = "style_conv_5", .style = 1u << 4, .style_weight = 1},
         {.name = "style_conv_1to5", .style = 31, .style_weight = 1},
@@ -349,6 +353,13 @@ static void test_losses(void **state)
     json_t *root = json_load_file(gv_test_shared("reference/vgg/losses.json"), 0, NULL);
     for (size_t i = 0; i < sizeof losses / sizeof *losses; ++i)
         check_loss(v, &losses[i], json_number_value(json_object_get(root, losses[i].name)), &worst);
+    /* One of 49,152 values of conv_6 is 1.6e-6 (of at most 9): torch and the plain reference add in
+     * the order that makes it positive, and agree. */
+    setenv("GANVAS_KERNELS", "ref", 1);
+    loss strict = losses[4];
+    strict.kink = false;
+    check_loss(v, &strict, json_number_value(json_object_get(root, strict.name)), &worst);
+    unsetenv("GANVAS_KERNELS");
     nets_report(&worst);
     json_decref(root);
     gv_vgg_free(v);
