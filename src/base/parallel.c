@@ -7,8 +7,15 @@
 
 void gv_team_resize(int threads)
 {
-    /* oneDNN asks omp_get_max_threads on the thread that runs a primitive. */
+    (void)gv_parallel_library_threads(threads);
+}
+
+int gv_parallel_library_threads(int threads)
+{
+    /* oneDNN asks for it on the thread that runs a primitive. */
+    int before = omp_get_max_threads();
     omp_set_num_threads(threads);
+    return before;
 }
 
 void gv_team_stop(void)

@@ -20,6 +20,11 @@ int gv_parallel_threads(void);
 /* Index of the calling thread within its team, 0 <= index < gv_parallel_threads(). */
 int gv_parallel_index(void);
 
+/* Sets how many threads oneDNN takes when called on this thread, and returns how many it took
+ * before. A job begins with its team's size; 1 is for calls from within gv_parallel_for. Does
+ * nothing, and returns 1, in a program without OpenMP. */
+int gv_parallel_library_threads(int threads);
+
 /* ---- jobs ---- */
 
 typedef void gv_job_fn(void *arg);

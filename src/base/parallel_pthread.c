@@ -28,6 +28,19 @@ static struct {
           .start = PTHREAD_COND_INITIALIZER,
           .end = PTHREAD_COND_INITIALIZER};
 
+/* oneDNN brings its own OpenMP along, which this file must not need. */
+__attribute__((weak)) int omp_get_max_threads(void);
+__attribute__((weak)) void omp_set_num_threads(int threads);
+
+int gv_parallel_library_threads(int threads)
+{
+    if (!omp_get_max_threads || !omp_set_num_threads)
+        return 1;
+    int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    return before;
+}
+
 static void run_tasks(int index)
 {
     gv_team before = gv_team_here;
@@ -73,6 +86,7 @@ void gv_team_resize(int threads)
         pool.count++;
     }
     pool.wanted = wanted < pool.count ? wanted : pool.count;
+    (void)gv_parallel_library_threads(threads);
 }
 
 void gv_team_stop(void)

@@ -114,6 +114,31 @@ static void store_threads(void *arg)
     *(int *)arg = gv_parallel_threads();
 }
 
+static void store_library_threads(void *arg)
+{
+    int *seen = arg;
+    seen[0] = gv_parallel_library_threads(1);
+    seen[1] = gv_parallel_library_threads(seen[0]);
+    seen[2] = gv_parallel_library_threads(seen[0]);
+}
+
+/* With our own pool OpenMP is there if oneDNN is; without it there is nothing to set. */
+static void libraries_take_the_teams_size(void **state)
+{
+    (void)state;
+    int first[3], second[3];
+    assert_int_equal(gv_job_run(store_library_threads, first, 3, NULL), GV_OK);
+    assert_int_equal(gv_job_run(store_library_threads, second, 2, NULL), GV_OK);
+    bool none = first[0] == 1;
+    assert_int_equal(first[0], none ? 1 : 3);
+    assert_int_equal(first[1], 1);
+    assert_int_equal(first[2], first[0]);
+    assert_int_equal(second[0], none ? 1 : 2);
+#ifdef _OPENMP
+    assert_false(none);
+#endif
+}
+
 static void thread_counts(void **state)
 {
     (void)state;
@@ -401,6 +426,7 @@ int main(void)
         cmocka_unit_test(every_task_runs_once),
         cmocka_unit_test(without_a_job_the_caller_does_it_alone),
         cmocka_unit_test(the_team_works_at_the_same_time),
+        cmocka_unit_test(libraries_take_the_teams_size),
         cmocka_unit_test(thread_counts),
         cmocka_unit_test(one_thread_runs_all_jobs),
         cmocka_unit_test(signals_stay_with_the_program),
