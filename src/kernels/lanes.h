@@ -20,11 +20,20 @@ GV_INLINE void gv_lanes_put(float *d, bool add, const float *s)
     }
 }
 
-/* 1 for the channels of a block, 0 for the lanes beyond C. */
-GV_INLINE void gv_lanes_live(float *live, int64_t c, int64_t block)
+/* Channels in a block: 16, fewer in the last. */
+GV_INLINE int gv_lanes_used(int64_t c, int64_t block)
 {
-    for (int l = 0; l < GV_LANES; l++)
-        live[l] = block * GV_LANES + l < c ? 1.0f : 0.0f;
+    int64_t left = c - block * GV_LANES;
+    return left < GV_LANES ? (int)left : GV_LANES;
+}
+
+/* Zeros beyond the channels, also where an infinite factor has made a NaN of a zero there. */
+GV_INLINE void gv_lanes_clear(float *v, int used)
+{
+    if (used == GV_LANES)
+        return;
+    for (int l = used; l < GV_LANES; l++)
+        v[l] = 0.0f;
 }
 
 /* Sum of the lanes, pairs first: the same tree on every CPU. */

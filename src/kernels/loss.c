@@ -124,6 +124,7 @@ static void distance_bwd_piece(void *ctx, const gv_piece *p)
 #pragma omp simd
             for (int l = 0; l < GV_LANES; l++)
                 v[l] = m * distance_slope(x[l] - t[l], c->kind);
+            gv_lanes_clear(v, gv_lanes_used(d->c, p->block));
             gv_lanes_put(gv_at(d, p->n, p->block, i), more, v);
         }
     }
@@ -311,6 +312,7 @@ static void lpips_bwd_sample(const lpips *c, const gv_piece *p, int64_t n, bool 
 #pragma omp simd
             for (int l = 0; l < GV_LANES; l++)
                 e[l] = straight * e[l] - x[l] * inverse * back;
+            gv_lanes_clear(e, gv_lanes_used(d->c, block));
             gv_lanes_put(gv_at(d, p->n, block, p->first + i), more, e);
         }
     }
@@ -435,6 +437,7 @@ static void gram_fwd_piece(void *ctx, const gv_piece *p)
         float *y = gv_at(c->y, p->n, p->block, p->first * GV_LANES + q);
         for (int l = 0; l < GV_LANES; l++)
             y[l] = (float)(c->scale * t.total[q][l]);
+        gv_lanes_clear(y, gv_lanes_used(c->y->c, p->block));
     }
 }
 
@@ -482,6 +485,7 @@ static void gram_bwd_piece(void *ctx, const gv_piece *p)
         float v[GV_LANES];
         for (int l = 0; l < GV_LANES; l++)
             v[l] = (float)(c->scale * t.total[q][l]);
+        gv_lanes_clear(v, gv_lanes_used(x->c, p->block));
         gv_lanes_put(gv_at(c->dx, p->n, p->block, p->first + q), c->add, v);
     }
 }

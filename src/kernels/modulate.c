@@ -140,13 +140,13 @@ static void column_sums(float *sum, const demodulate *c, int64_t n, int64_t bloc
 static void demodulate_fwd_piece(void *ctx, const gv_piece *p)
 {
     const demodulate *c = ctx;
-    float sum[GV_LANES], live[GV_LANES];
+    float sum[GV_LANES];
     column_sums(sum, c, p->n, p->block, c->s, c->s);
-    gv_lanes_live(live, c->d->c, p->block);
     float *d = gv_at(c->d, p->n, p->block, 0);
 #pragma omp simd
     for (int l = 0; l < GV_LANES; l++)
-        d[l] = live[l] / sqrtf(sum[l] + EPSILON);
+        d[l] = 1.0f / sqrtf(sum[l] + EPSILON);
+    gv_lanes_clear(d, gv_lanes_used(c->d->c, p->block));
 }
 
 /* Blocks of outputs; each reads a whole column of Q. */
@@ -172,6 +172,7 @@ static void demodulate_jvp_piece(void *ctx, const gv_piece *p)
 #pragma omp simd
     for (int l = 0; l < GV_LANES; l++)
         td[l] = -(d[l] * d[l] * d[l]) * sum[l];
+    gv_lanes_clear(td, gv_lanes_used(c->d->c, p->block));
 }
 
 static void demodulate_jvp(const gv_map *td, const gv_map *ts, const gv_map *s, const gv_map *d,
@@ -248,6 +249,7 @@ static void normalize_fwd(const gv_map *y, const gv_map *x)
 #pragma omp simd
             for (int l = 0; l < GV_LANES; l++)
                 d[l] = r * v[l];
+            gv_lanes_clear(d, gv_lanes_used(x->c, b));
         }
     }
 }
@@ -262,6 +264,7 @@ static void normalize_bwd(const gv_map *dx, bool add, const gv_map *dy, const gv
             float d[GV_LANES];
             for (int l = 0; l < GV_LANES; l++)
                 d[l] = (float)(r * (double)g[l] - back * (double)v[l]);
+            gv_lanes_clear(d, gv_lanes_used(x->c, b));
             gv_lanes_put(gv_at(dx, n, b, 0), add, d);
         }
     }

@@ -101,19 +101,20 @@ typedef struct bias_act {
 
 /* What the channels of one block of one sample share. */
 typedef struct block_terms {
-    float scale[GV_LANES], bias[GV_LANES], noise[GV_LANES];
-    float slope, gain, limit;
+    float scale[GV_LANES], bias[GV_LANES];
+    float strength, slope, gain, limit;
+    int used; /* lanes */
 } block_terms;
 
 static void load_block(block_terms *k, const bias_act *c, int64_t n, int64_t b)
 {
     const gv_map *scale = &c->x[1];
-    gv_lanes_live(k->noise, c->x->c, b); /* noise must not reach the lanes beyond C */
     for (int l = 0; l < GV_LANES; l++) {
         k->scale[l] = scale->data ? gv_at(scale, n, b, 0)[l] : 1.0f;
         k->bias[l] = c->bias ? c->bias[b * GV_LANES + l] * c->a->bias_gain : 0.0f;
-        k->noise[l] *= c->a->noise_strength;
     }
+    k->used = gv_lanes_used(c->x->c, b);
+    k->strength = c->a->noise_strength;
     k->slope = c->a->slope;
     k->gain = c->a->gain;
     k->limit = c->a->clamp > 0.0f ? c->a->clamp : INFINITY;
@@ -128,9 +129,11 @@ GV_INLINE float noise_at(const gv_map *noise, int64_t n, int64_t p)
 /* v = what the activation is applied to */
 GV_INLINE void before_act(float *v, const block_terms *k, const float *x, float noise)
 {
+    noise *= k->strength;
 #pragma omp simd
     for (int l = 0; l < GV_LANES; l++)
-        v[l] = x[l] * k->scale[l] + noise * k->noise[l] + k->bias[l];
+        v[l] = x[l] * k->scale[l] + noise + k->bias[l];
+    gv_lanes_clear(v, k->used); /* the noise goes to all lanes */
 }
 
 GV_INLINE void fwd_run(const bias_act *c, const gv_piece *p, gv_act act)
@@ -219,7 +222,7 @@ GV_INLINE void bwd_noise_run(const bias_act *c, const gv_piece *p, gv_act act)
                 slopes(d, c, &k, n, b, p->first + i, act);
 #pragma omp simd
                 for (int l = 0; l < GV_LANES; l++)
-                    sum[i][l] += d[l] * dy[l] * k.noise[l];
+                    sum[i][l] += d[l] * dy[l] * k.strength;
             }
         }
     }
@@ -236,12 +239,13 @@ GV_INLINE void jvp_run(const bias_act *c, const gv_piece *p, gv_act act)
     load_block(&k, c, p->n, p->block);
     for (int64_t i = p->first; i < p->first + p->count; i++) {
         float d[GV_LANES], t[GV_LANES];
-        float noise = noise_at(tnoise, p->n, i);
+        float noise = noise_at(tnoise, p->n, i) * k.strength;
         float *ty = gv_at(c->ty, p->n, p->block, i);
         slopes(d, c, &k, p->n, p->block, i, act);
 #pragma omp simd
         for (int l = 0; l < GV_LANES; l++)
-            t[l] = noise * k.noise[l];
+            t[l] = noise;
+        gv_lanes_clear(t, k.used);
         if (tx->data) {
             const float *v = gv_at(tx, p->n, p->block, i);
 #pragma omp simd
