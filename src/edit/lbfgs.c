@@ -97,6 +97,11 @@ void gv_lbfgs_free(gv_lbfgs *o)
     gv_mem_free(o);
 }
 
+void gv_lbfgs_set_budget(gv_lbfgs *o, int64_t max_eval)
+{
+    o->opt.max_eval = max_eval;
+}
+
 /* ---- evaluation ---- */
 
 static gv_status evaluate(gv_lbfgs *o, double *f, double *grad, const double *x,
@@ -344,13 +349,13 @@ gv_status gv_lbfgs_step(gv_lbfgs *o, double *x, const gv_problem *p, gv_step_rep
         flat = gv_vec_max_abs(o->g[o->current], o->n) <= opt->tolerance_grad;
         if (iter == opt->max_iter || o->evaluations - begun >= opt->max_eval)
             break;
-        if (!flat && small_change(o, before)) {
-            report->stop = GV_STOP_CHANGE;
-            break;
-        }
-        if (!met && opt->reset_after_failure) {
+        bool restarted = o->iterations == 1;
+        if (!flat && !met && opt->reset_after_failure && !restarted) {
             gv_history_clear(&o->history);
             o->iterations = 0; /* the next direction is the gradient, with a careful first step */
+        } else if (!flat && small_change(o, before)) {
+            report->stop = GV_STOP_CHANGE;
+            break;
         }
     }
     if (flat)

@@ -53,6 +53,9 @@ typedef struct gv_lbfgs gv_lbfgs;
 gv_status gv_lbfgs_new(gv_lbfgs **o, int64_t n, const gv_lbfgs_options *options, gv_error *err);
 void gv_lbfgs_free(gv_lbfgs *o);
 
+/* max_eval of the next steps, at least 1. */
+void gv_lbfgs_set_budget(gv_lbfgs *o, int64_t max_eval);
+
 typedef struct gv_step_report {
     double loss; /* at x */
     int64_t evaluations, iterations;

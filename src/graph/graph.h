@@ -135,6 +135,9 @@ gv_status gv_graph_add(gv_graph *g, gv_node *y, gv_node a, gv_node b, float gain
 gv_status gv_graph_affine(gv_graph *g, gv_node *y, gv_node x, const float *scale,
                           const float *shift, gv_error *err);
 
+/* y[n,c,p] = x[n,c,p] * mask[p]; mask a plane [N or 1,1,H,W] that does not vary. */
+gv_status gv_graph_mask(gv_graph *g, gv_node *y, gv_node x, gv_node mask, gv_error *err);
+
 /* [N,Ca,..] and [N,Cb,..] -> [N,Ca+Cb,..]. */
 gv_status gv_graph_concat(gv_graph *g, gv_node *y, gv_node a, gv_node b, gv_error *err);
 

@@ -40,9 +40,12 @@ gv_status gv_graph_check_mask(const gv_graph *g, const char *op, gv_node x, gv_n
                               gv_error *err);
 
 /* Every operation that nets can add, for the tests: none may miss its check. Ends with NULL. */
-extern const gv_op *const gv_ops_conv[], *const gv_ops_pointwise[],
-                                             *const gv_ops_modulate[], *const gv_ops_resample[],
-                                                                           *const gv_ops_norm[],
-                                                                               *const gv_ops_loss[];
+extern const gv_op *const gv_ops_conv[];
+extern const gv_op *const gv_ops_pointwise[];
+extern const gv_op *const gv_ops_mask[];
+extern const gv_op *const gv_ops_modulate[];
+extern const gv_op *const gv_ops_resample[];
+extern const gv_op *const gv_ops_norm[];
+extern const gv_op *const gv_ops_loss[];
 
 #endif
