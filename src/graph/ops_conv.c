@@ -1,6 +1,6 @@
 /* Convolution and linear layers. Forward, gradient and tangent are one kind of call: the gradient
  * is the adjoint shape's convolution, the tangent the same convolution of the tangent. */
-#include "graph/op.h"
+#include "graph/ops_common.h"
 #include "kernels/conv.h"
 
 #include <assert.h>
@@ -233,3 +233,5 @@ gv_status gv_graph_linear(gv_graph *g, gv_node *y, gv_node x, gv_param w, int64_
                            .gain = gain};
     return append(g, y, x, w, &linear_op, &shape, err);
 }
+
+const gv_op *const gv_ops_conv[] = {&conv_op, &linear_op, NULL};

@@ -1,4 +1,4 @@
-/* bias_act, add, affine, concat: see opcheck.h for what is checked. */
+/* bias_act, add, affine, mask, concat: see opcheck.h for what is checked. */
 #include "opcheck.h"
 
 #include "graph/ops_common.h"
@@ -175,6 +175,36 @@ static void test_affine(void **state)
     opcheck(&c);
 }
 
+/* ---- mask ---- */
+
+static gv_status build_mask(gv_graph *g, gv_node *y, const gv_node *x, gv_weights *weights,
+                            const op_case *c, gv_error *err)
+{
+    (void)weights;
+    (void)c;
+    return gv_graph_mask(g, y, x[0], x[1], err);
+}
+
+static void mask_reference(double *y, const int64_t *d, const double *const *x, const op_case *c)
+{
+    const int64_t *mask = DIMS_OF(c->in[1]);
+    for (int64_t n = 0; n < d[0]; n++)
+        for (int64_t k = 0; k < d[1]; k++)
+            for (int64_t p = 0; p < d[2] * d[3]; p++)
+                y[at4(d, n, k, 0, p)] = x[0][at4(d, n, k, 0, p)] * x[1][at4(mask, n, 0, 0, p)];
+}
+
+static void test_mask(void **state)
+{
+    (void)state;
+    for (int shared = 0; shared < 2; shared++) {
+        op_case c = {.name = "mask", .build = build_mask, .reference = mask_reference};
+        c.in[0] = (op_input){true, .n = 3, .c = 17, .h = 8, .w = 9};
+        c.in[1] = (op_input){true, true, true, shared ? 1 : 3, 1, 8, 9, 0, 1, 0};
+        opcheck(&c);
+    }
+}
+
 /* ---- concat ---- */
 
 static gv_status build_concat(gv_graph *g, gv_node *y, const gv_node *x, gv_weights *weights,
@@ -246,18 +276,16 @@ static void all_are_checked(void **state)
 {
     (void)state;
     opcheck_all_reached(gv_ops_pointwise);
+    opcheck_all_reached(gv_ops_mask);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bias_act),
-        cmocka_unit_test(test_bias_act_large),
-        cmocka_unit_test(test_bias_act_same),
-        cmocka_unit_test(test_add),
-        cmocka_unit_test(test_affine),
-        cmocka_unit_test(test_concat),
-        cmocka_unit_test(wrong_shapes_are_refused),
+        cmocka_unit_test(test_bias_act),      cmocka_unit_test(test_bias_act_large),
+        cmocka_unit_test(test_bias_act_same), cmocka_unit_test(test_add),
+        cmocka_unit_test(test_affine),        cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_concat),        cmocka_unit_test(wrong_shapes_are_refused),
         cmocka_unit_test(all_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
