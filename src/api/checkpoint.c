@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TREE_LINES = 400, LINE = 256 };
+enum { TREE_LINES = 2000, LINE = 256 };
 
 /* Sums over all tensors. */
 static void count_tensors(const gv_checkpoint *ck, int64_t *parameters, int64_t *bytes)
@@ -43,14 +43,6 @@ static gv_status inspect_text(gv_text *t, gv_checkpoint *ck, const char *loads_a
         return gv_fail_memory(err, 0);
     gv_text_add_bytes(t, tree, strlen(tree));
     gv_mem_free(tree);
-
-    gv_text_add(t, "\n");
-    for (size_t i = 0; i < gv_checkpoint_count(ck); i++) {
-        const gv_view *v = gv_checkpoint_at(ck, i);
-        char shape[128];
-        gv_text_add(t, "%-44s %-5s %s\n", v->name, gv_dtype_name(v->type),
-                    gv_view_shape_text(shape, sizeof shape, v));
-    }
     return GV_OK;
 }
 
@@ -95,7 +87,7 @@ ganvas_status ganvas_inspect(const char *path, ganvas_text_kind kind, char **tex
     GV_TRY(gv_checkpoint_open(&ck, path, err));
     GV_TRY(gv_net_identify(ck, &type, loads_as, sizeof loads_as, err));
     if (kind == GANVAS_JSON) {
-        status = gv_json_text(text, inspect_json(ck, type, loads_as), err);
+        status = gv_json_text(text, inspect_json(ck, type, loads_as), GV_JSON_EXACT, err);
         goto done;
     }
     GV_TRY(inspect_text(&t, ck, loads_as, err));
@@ -117,7 +109,7 @@ static json_t *metadata_of(const gv_checkpoint *ck)
         return metadata;
     char *text = NULL;
     json_t *copy = json_deep_copy(config);
-    if (gv_json_text(&text, copy, NULL) != GV_OK ||
+    if (gv_json_text(&text, copy, GV_JSON_EXACT, NULL) != GV_OK ||
         json_object_set_new(metadata, "ganvas", json_string(text)) != 0) {
         json_decref(metadata);
         metadata = NULL;
@@ -251,7 +243,8 @@ static json_t *list_models(const ganvas_engine *engine)
         goto fail;
     const char *name;
     json_t *model;
-    json_object_foreach(l.models, name, model) names[i++] = name;
+    json_object_foreach(l.models, name, model)
+        names[i++] = name;
     qsort(names, count, sizeof *names, by_name);
     for (i = 0; i < count; i++)
         if (json_array_append(sorted, json_object_get(l.models, names[i])) != 0)
@@ -281,7 +274,7 @@ ganvas_status ganvas_models(ganvas_engine *engine, ganvas_text_kind kind, char *
     if (models == NULL)
         return gv_fail_memory(err, 0);
     if (kind == GANVAS_JSON)
-        return gv_json_text(text, models, err);
+        return gv_json_text(text, models, GV_JSON_READABLE, err);
     gv_text t = {0};
     for (size_t i = 0; i < json_array_size(models); i++) {
         const json_t *m = json_array_get(models, i);

@@ -85,10 +85,9 @@ static void program_help(gv_text *t)
     for (int i = 0; i < GV_COMMANDS; i++)
         gv_text_add(t, "  %-10s%s\n", gv_commands[i].name, gv_commands[i].summary);
     gv_text_add(t, "  %-10s%s\n", "help", "this text, or `ganvas help COMMAND`");
-    gv_text_add(t,
-                "\n`ganvas COMMAND --help` lists every option with its default.\n"
-                "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted (finished work is "
-                "kept).\n");
+    gv_text_add(t, "\n`ganvas COMMAND --help` lists every option with its default.\n"
+                   "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted (what was\n"
+                   "finished is kept).\n");
 }
 
 ganvas_status ganvas_help(const char *command, char **text, ganvas_error *err)

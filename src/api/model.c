@@ -126,7 +126,7 @@ json_t *gv_model_to_json(const ganvas_model *model)
 ganvas_status ganvas_model_info(const ganvas_model *model, char **json, ganvas_error *err)
 {
     gv_error_clear(err);
-    return gv_json_text(json, gv_model_to_json(model), err);
+    return gv_json_text(json, gv_model_to_json(model), GV_JSON_READABLE, err);
 }
 
 /* ---- latents ---- */

@@ -104,7 +104,7 @@ ganvas_status ganvas_run(ganvas_result *result, ganvas_engine *engine,
     if (told == GV_OK)
         told = gv_text_take(&text, &result->text, err);
     if (told == GV_OK) {
-        told = gv_json_text(&result->json, record, err);
+        told = gv_json_text(&result->json, record, GV_JSON_READABLE, err);
         record = NULL;
     }
     status = told == GV_OK ? status : told;

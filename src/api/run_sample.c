@@ -196,7 +196,7 @@ static gv_status picture_record(const sample *s, int64_t i, char **text, gv_erro
     if (r != NULL && i >= 0)
         json_object_set_new(r, s->seeds != NULL ? "seed" : "latent",
                             json_integer(s->seeds != NULL ? s->seeds[i] : i));
-    return gv_json_text(text, r, err);
+    return gv_json_text(text, r, GV_JSON_READABLE, err);
 }
 
 /* "out/seed0085" or, beside a grid, "grid-seed0085"; in the arena. */

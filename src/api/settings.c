@@ -260,7 +260,7 @@ json_t *gv_settings_to_json(const ganvas_settings *s)
 ganvas_status ganvas_settings_write_json(const ganvas_settings *s, char **json, ganvas_error *err)
 {
     gv_error_clear(err);
-    return gv_json_text(json, gv_settings_to_json(s), err);
+    return gv_json_text(json, gv_settings_to_json(s), GV_JSON_READABLE, err);
 }
 
 static gv_status read_option(ganvas_settings *s, const char *name, const json_t *value,
@@ -304,7 +304,8 @@ ganvas_status ganvas_settings_read_json(ganvas_settings **settings, const char *
     GV_TRY(ganvas_settings_new(&s, command, err));
     const char *name;
     json_t *value;
-    json_object_foreach(options, name, value) GV_TRY(read_option(s, name, value, err));
+    json_object_foreach(options, name, value)
+        GV_TRY(read_option(s, name, value, err));
     for (size_t i = 0; i < json_array_size(inputs); i++) {
         const char *word = json_string_value(json_array_get(inputs, i));
         if (word == NULL) {
