@@ -92,8 +92,8 @@ static gv_status read_safetensors(gv_checkpoint *ck, gv_view_list *list, gv_erro
         GV_TRY(gv_json_parse(&ck->config, json_string_value(text), json_string_length(text),
                              ck->file.path, err));
         if (!json_is_string(json_object_get(ck->config, "type")))
-            status = gv_fail(err, GV_E_FORMAT, "%s: its metadata 'ganvas' names no type",
-                             ck->file.path);
+            status =
+                gv_fail(err, GV_E_FORMAT, "%s: its metadata 'ganvas' names no type", ck->file.path);
     }
 done:
     return status;
@@ -112,7 +112,8 @@ static gv_status refuse_rosinality(const gv_checkpoint *ck, gv_error *err)
         return GV_OK;
     return gv_fail(err, GV_E_UNSUPPORTED,
                    "%s: is a StyleGAN2 of rosinality/stylegan2-pytorch; ganvas loads NVlabs' "
-                   "pickles", ck->file.path);
+                   "pickles",
+                   ck->file.path);
 }
 
 static gv_status read_tensors(gv_checkpoint *ck, gv_view_list *list, gv_error *err)

@@ -37,8 +37,8 @@ static bool is_tensorflow_class(const gv_pickle_value *global)
 /* Objects are made by the class itself or, in older protocols, by copyreg with the class first. */
 static bool is_tensorflow(const gv_pickle_value *v)
 {
-    return v && v->kind == GV_PICKLE_CALL && (is_tensorflow_class(&v->call->callable) ||
-                                              is_tensorflow_class(gv_pickle_item(v, 0)));
+    return v && v->kind == GV_PICKLE_CALL &&
+           (is_tensorflow_class(&v->call->callable) || is_tensorflow_class(gv_pickle_item(v, 0)));
 }
 
 static const gv_pickle_value *child(const gv_pickle_value *module, const char *name)
@@ -59,7 +59,8 @@ static gv_status find_generator(const gv_pickle_value **generator, const gv_torc
     if (tensorflow)
         return gv_fail(err, GV_E_UNSUPPORTED,
                        "%s: is a TensorFlow StyleGAN pickle; convert it with legacy.py of "
-                       "stylegan2-ada-pytorch first", t->file);
+                       "stylegan2-ada-pytorch first",
+                       t->file);
 
     const gv_pickle_value *g = gv_module_state(root) ? root : gv_pickle_find(root, "G_ema");
     if (!gv_module_state(g))
@@ -68,8 +69,8 @@ static gv_status find_generator(const gv_pickle_value **generator, const gv_torc
     const gv_pickle_value *synthesis = child(g, "synthesis");
     if (child(synthesis, "input") || child(synthesis, "L0_36_1024") ||
         gv_pickle_find(gv_module_state(synthesis), "num_critical"))
-        return gv_fail(err, GV_E_UNSUPPORTED, "%s: is a StyleGAN3 generator; ganvas loads StyleGAN2",
-                       t->file);
+        return gv_fail(err, GV_E_UNSUPPORTED,
+                       "%s: is a StyleGAN3 generator; ganvas loads StyleGAN2", t->file);
     if (!child(g, "mapping") || !child(synthesis, "b4")) {
         const gv_pickle_value *name = gv_module_class(g);
         return gv_fail(err, GV_E_UNSUPPORTED,
@@ -101,6 +102,7 @@ static gv_status add_attributes(reader *r, const char *path, const gv_pickle_val
     const gv_pickle_value *class = gv_module_class(module);
     json_t *entry;
     gv_status status;
+    GV_TRY(gv_pickle_json_charge(&r->json, strlen(path), err));
     GV_TRY(add_part(&entry, r->modules, path, err));
     GV_TRY(gv_pickle_entries_to_json(&r->json, entry, gv_module_state(module), err));
     (void)json_object_del(entry, "training");
@@ -149,8 +151,8 @@ static gv_status add_arguments(reader *r, json_t *mapping, json_t *synthesis,
     const gv_pickle_value *all = gv_pickle_find(gv_module_state(generator), "_init_kwargs");
     const gv_pickle_value *grouped = gv_pickle_find(all, "synthesis_kwargs");
     gv_status status;
-    GV_TRY(gv_pickle_entries_to_json(&r->json, mapping, gv_pickle_find(all, "mapping_kwargs"),
-                                     err));
+    GV_TRY(
+        gv_pickle_entries_to_json(&r->json, mapping, gv_pickle_find(all, "mapping_kwargs"), err));
     GV_TRY(gv_pickle_entries_to_json(&r->json, synthesis, grouped ? grouped : all, err));
     for (size_t i = 0; !grouped && i < sizeof sizes / sizeof *sizes; i++)
         (void)json_object_del(synthesis, sizes[i]);
@@ -171,8 +173,7 @@ static gv_status add_facts(reader *r, json_t *mapping, json_t *synthesis, gv_err
     return GV_OK;
 }
 
-gv_status gv_nvlabs_read(gv_view_list *list, json_t **config, const gv_torch_file *t,
-                         gv_error *err)
+gv_status gv_nvlabs_read(gv_view_list *list, json_t **config, const gv_torch_file *t, gv_error *err)
 {
     *config = NULL;
     const gv_pickle_value *generator;

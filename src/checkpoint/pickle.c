@@ -129,13 +129,12 @@ static gv_status reserve(const machine *m, vector *v, size_t count, gv_error *er
     size_t capacity = v->capacity + v->capacity / 4 + 16;
     if (capacity < count)
         capacity = count;
-    size_t added = (capacity - v->capacity) * sizeof *v->data;
-    if (!allowed(m, added))
-        return fail_memory(m, added, err);
-    gv_pickle_value *data = gv_mem_resize(v->data, v->capacity * sizeof *data,
-                                          capacity * sizeof *data);
+    size_t bytes = capacity * sizeof *v->data; /* while the old entries are copied both are there */
+    if (!allowed(m, bytes))
+        return fail_memory(m, bytes, err);
+    gv_pickle_value *data = gv_mem_resize(v->data, v->capacity * sizeof *data, bytes);
     if (!data)
-        return gv_fail_memory(err, capacity * sizeof *data);
+        return gv_fail_memory(err, bytes);
     v->data = data;
     v->capacity = capacity;
     return GV_OK;
@@ -145,8 +144,8 @@ static gv_status reserve(const machine *m, vector *v, size_t count, gv_error *er
 
 static gv_status bad(const machine *m, const char *what, gv_error *err)
 {
-    return gv_fail(err, GV_E_FORMAT, "%s: byte %zu: pickle opcode 0x%02x %s", m->c->file,
-                   m->op_pos, m->op, what);
+    return gv_fail(err, GV_E_FORMAT, "%s: byte %zu: pickle opcode 0x%02x %s", m->c->file, m->op_pos,
+                   m->op, what);
 }
 
 static gv_status push(machine *m, gv_pickle_value v, gv_error *err)
@@ -287,8 +286,9 @@ static gv_status push_long(machine *m, uint64_t count, gv_error *err)
     if (status != GV_OK)
         return status;
     if (count > sizeof(int64_t))
-        return push(m, (gv_pickle_value){.kind = GV_PICKLE_BIG, .count = (uint32_t)count,
-                                         .bytes = bytes}, err);
+        return push(
+            m, (gv_pickle_value){.kind = GV_PICKLE_BIG, .count = (uint32_t)count, .bytes = bytes},
+            err);
     uint64_t value = count > 0 && bytes[count - 1] & 0x80 ? UINT64_MAX : 0;
     for (uint64_t i = count; i-- > 0;)
         value = value << 8 | bytes[i];
@@ -402,8 +402,8 @@ static gv_status push_global_lines(machine *m, gv_error *err)
         const uint8_t *end = left ? memchr(line, '\n', left) : NULL;
         if (!end || end - line > 4096)
             return bad(m, "is followed by no name", err);
-        names[i] = (gv_pickle_value){.kind = GV_PICKLE_TEXT, .count = (uint32_t)(end - line),
-                                     .bytes = line};
+        names[i] = (gv_pickle_value){
+            .kind = GV_PICKLE_TEXT, .count = (uint32_t)(end - line), .bytes = line};
         m->c->pos += (size_t)(end - line) + 1;
     }
     gv_status status = make_tuple(m, &global, GV_PICKLE_GLOBAL, names, 2, err);
@@ -611,7 +611,8 @@ static gv_status add_items(machine *m, gv_error *err)
     }
     const gv_pickle_value *target = &m->stack.data[m->stack.count - 1];
     gv_pickle_node *node = node_of(target);
-    bool fits = node && (target->kind == GV_PICKLE_CALL || (target->kind == GV_PICKLE_DICT) == pairs);
+    bool fits =
+        node && (target->kind == GV_PICKLE_CALL || (target->kind == GV_PICKLE_DICT) == pairs);
     status = fits ? extend(m, node, values, count, pairs, err)
                   : bad(m, "adds items to something that holds none", err);
 done:

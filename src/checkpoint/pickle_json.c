@@ -7,8 +7,9 @@
 
 enum {
     JSON_DEPTH = 6,
-    TEXT_PER_VALUE = 16,   /* bytes of text that cost as much as another value */
-    VALUES_BASE = 256,     /* values that any description may have */
+    TEXT_PER_VALUE = 16,    /* bytes of text that cost as much as another value */
+    OBJECT_VALUES = 4,      /* an object takes the memory of so many numbers */
+    VALUES_BASE = 256,      /* values that any description may have */
     OPCODES_PER_VALUE = 16, /* one more for so many bytes of the pickle */
     STEPS_BASE = 65536
 };
@@ -99,6 +100,15 @@ static gv_status fail_nested(const gv_pickle_json *j, gv_error *err)
     return gv_fail(err, GV_E_FORMAT, "%s: its attributes are nested without end", j->file);
 }
 
+gv_status gv_pickle_json_charge(gv_pickle_json *j, size_t name_size, gv_error *err)
+{
+    size_t cost = OBJECT_VALUES + name_size / TEXT_PER_VALUE;
+    if (cost > j->values)
+        return fail_nested(j, err);
+    j->values -= cost;
+    return GV_OK;
+}
+
 static gv_status convert_list(gv_pickle_json *j, json_t **out, const gv_pickle_value *v, int depth,
                               gv_error *err)
 {
@@ -157,10 +167,13 @@ done:
 static gv_status convert_dict(gv_pickle_json *j, json_t **out, const gv_pickle_value *v, int depth,
                               gv_error *err)
 {
+    gv_status status = gv_pickle_json_charge(j, 0, err);
+    if (status != GV_OK)
+        return status;
     json_t *object = json_object();
     if (!object)
         return fail_json(err);
-    gv_status status = convert_entries(j, object, v, depth, err);
+    status = convert_entries(j, object, v, depth, err);
     if (status == GV_OK)
         *out = object;
     else

@@ -15,6 +15,9 @@ typedef struct gv_pickle_json {
 /* With limits in proportion to the pickle. */
 gv_pickle_json gv_pickle_json_make(const char *file, const gv_pickle *pickle);
 
+/* Takes away as many values as an object with a name of that length costs. Errors GV_E_FORMAT. */
+gv_status gv_pickle_json_charge(gv_pickle_json *j, size_t name_size, gv_error *err);
+
 /* INT, FLOAT and NumPy's scalars as a double; a BOOL is no number. */
 bool gv_pickle_get_number(const gv_pickle_value *v, double *out);
 

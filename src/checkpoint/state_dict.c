@@ -35,8 +35,8 @@ const gv_pickle_value *gv_module_state(const gv_pickle_value *v)
 const gv_pickle_value *gv_module_class(const gv_pickle_value *v)
 {
     if (is_persistent_object(v)) {
-        const gv_pickle_value *name = gv_pickle_find(small_dict(gv_pickle_item(v, 0)),
-                                                     "class_name");
+        const gv_pickle_value *name =
+            gv_pickle_find(small_dict(gv_pickle_item(v, 0)), "class_name");
         return name && name->kind == GV_PICKLE_TEXT ? name : NULL;
     }
     if (v && v->kind == GV_PICKLE_CALL && v->call->callable.kind == GV_PICKLE_GLOBAL)
@@ -108,8 +108,8 @@ static gv_status add_entries(gv_view_list *list, const gv_torch_file *t, const c
         if (!gv_torch_is_tensor(value))
             continue;
         if (!key || key->kind != GV_PICKLE_TEXT) {
-            status = gv_fail(err, GV_E_FORMAT, "%s: a tensor below '%s' has no name", list->file,
-                             path);
+            status =
+                gv_fail(err, GV_E_FORMAT, "%s: a tensor below '%s' has no name", list->file, path);
             goto done;
         }
         GV_TRY(gv_view_list_name(list, &name, path, key->bytes, key->count, err));
@@ -177,7 +177,8 @@ gv_status gv_state_dict_read(gv_view_list *list, const gv_torch_file *t, gv_erro
     if (!state)
         return gv_fail(err, GV_E_FORMAT,
                        "%s: holds no state dict, neither at the root nor under 'state_dict', "
-                       "'G_ema', 'g_ema', 'generator' or 'G'", t->file);
+                       "'G_ema', 'g_ema', 'generator' or 'G'",
+                       t->file);
     target to = {list, t};
     if (gv_module_state(state))
         return gv_module_walk(list, t, state, add_module, &to, err);

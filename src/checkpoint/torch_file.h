@@ -26,8 +26,8 @@ typedef struct gv_torch_file {
  *        GV_E_MEMORY. */
 gv_status gv_torch_zip_read(gv_torch_file *t, const uint8_t *data, size_t size, const char *file,
                             gv_arena *arena, gv_error *err);
-gv_status gv_torch_legacy_read(gv_torch_file *t, const uint8_t *data, size_t size,
-                               const char *file, gv_arena *arena, gv_error *err);
+gv_status gv_torch_legacy_read(gv_torch_file *t, const uint8_t *data, size_t size, const char *file,
+                               gv_arena *arena, gv_error *err);
 bool gv_torch_is_legacy(const uint8_t *data, size_t size);
 
 /* A tensor or parameter, of a kind that gv_torch_view reads or refuses. */

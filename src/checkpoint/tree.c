@@ -196,8 +196,8 @@ static void describe(char *out, size_t size, walker *w, const gv_pickle_value *v
 
 static bool show(walker *w, int depth, const char *label, const gv_pickle_value *v);
 
-/* Whether this walk has been here; from now on it has. Before anything is looked at: that would cost
- * its size at every reference. */
+/* Whether this walk has been here; from now on it has. Before anything is looked at: that would
+ * cost its size at every reference. */
 static bool seen_before(const walker *w, const gv_pickle_value *v)
 {
     double number;

@@ -11,8 +11,8 @@ static const struct {
     const char *name;
     size_t size;
 } types[] = {
-    [GV_F32] = {"F32", 4}, [GV_F16] = {"F16", 2}, [GV_BF16] = {"BF16", 2}, [GV_F64] = {"F64", 8},
-    [GV_I64] = {"I64", 8}, [GV_I32] = {"I32", 4}, [GV_I16] = {"I16", 2},   [GV_I8] = {"I8", 1},
+    [GV_F32] = {"F32", 4}, [GV_F16] = {"F16", 2},   [GV_BF16] = {"BF16", 2}, [GV_F64] = {"F64", 8},
+    [GV_I64] = {"I64", 8}, [GV_I32] = {"I32", 4},   [GV_I16] = {"I16", 2},   [GV_I8] = {"I8", 1},
     [GV_U8] = {"U8", 1},   [GV_BOOL] = {"BOOL", 1},
 };
 
@@ -116,7 +116,7 @@ static bool next_row(const gv_view *v, int64_t index[GV_MAX_DIMS], const uint8_t
 static uint16_t load16(const uint8_t *p, bool swap)
 {
     uint16_t v = gv_load_u16(p);
-    return swap ? (uint16_t)(v >> 8 | v << 8) : v;
+    return swap ? __builtin_bswap16(v) : v;
 }
 
 static uint32_t load32(const uint8_t *p, bool swap)

@@ -40,6 +40,16 @@ bool gv_utf8_valid(const uint8_t *text, size_t size)
     return true;
 }
 
+static gv_status fail_memory(const gv_view_list *list, size_t bytes, gv_error *err)
+{
+    const gv_arena *arena = list->arena;
+    if (arena->limit == 0 || bytes <= arena->limit - arena->used)
+        return gv_fail_memory(err, bytes);
+    return gv_fail(err, GV_E_MEMORY,
+                   "%s: the list of its tensors would take more than 24 times its size in memory",
+                   list->file);
+}
+
 gv_status gv_view_list_name(gv_view_list *list, const char **name, const char *parent,
                             const uint8_t *child, size_t child_size, gv_error *err)
 {
@@ -49,12 +59,13 @@ gv_status gv_view_list_name(gv_view_list *list, const char **name, const char *p
         return gv_fail(err, GV_E_FORMAT, "%s: a tensor below '%.60s' has a name of over %d bytes",
                        list->file, parent, LONGEST_NAME);
     if (!gv_utf8_valid(child, child_size) || memchr(child, 0, child_size))
-        return gv_fail(err, GV_E_FORMAT, "%s: a tensor below '%s' has a name that is not UTF-8 text",
-                       list->file, parent);
+        return gv_fail(err, GV_E_FORMAT,
+                       "%s: a tensor below '%s' has a name that is not UTF-8 text", list->file,
+                       parent);
     char *text = gv_arena_format(list->arena, "%s%s%.*s", parent, parent_size ? "." : "",
                                  (int)child_size, (const char *)child);
     if (!text)
-        return gv_fail_memory(err, parent_size + child_size + 2);
+        return fail_memory(list, parent_size + child_size + 2, err);
     *name = text;
     return GV_OK;
 }
@@ -63,8 +74,8 @@ gv_status gv_view_list_add(gv_view_list *list, const gv_view *view, gv_error *er
 {
     if (list->count == list->capacity) {
         size_t capacity = list->capacity + list->capacity / 2 + 64;
-        gv_view *views = gv_mem_resize(list->views, list->capacity * sizeof *views,
-                                       capacity * sizeof *views);
+        gv_view *views =
+            gv_mem_resize(list->views, list->capacity * sizeof *views, capacity * sizeof *views);
         if (!views)
             return gv_fail_memory(err, capacity * sizeof *views);
         list->views = views;
@@ -116,7 +127,7 @@ gv_status gv_view_list_finish(gv_view_list *list, gv_view **views, size_t *count
     }
     gv_view *kept = gv_arena_alloc_array(list->arena, list->count, sizeof *kept);
     if (!kept)
-        return gv_fail_memory(err, list->count * sizeof *kept);
+        return fail_memory(list, list->count * sizeof *kept, err);
     if (list->count > 0)
         memcpy(kept, list->views, list->count * sizeof *kept);
     *views = kept;
