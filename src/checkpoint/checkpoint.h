@@ -55,7 +55,8 @@ const gv_view *gv_checkpoint_find(const gv_checkpoint *ck, const char *name);
 const json_t *gv_checkpoint_config(const gv_checkpoint *ck);
 
 /* The whole tree of the file as text for `inspect`: one line per entry, indented, opaque calls
- * named, at most max_lines lines (0: all). Returns owned text (gv_mem_free) or NULL without memory. */
+ * named, what is shared shown once, at most max_lines lines (0: all).
+ * Returns owned text (gv_mem_free), NULL without memory. */
 char *gv_checkpoint_tree_text(gv_checkpoint *ck, int64_t max_lines);
 
 /* GV_OK and *v, or GV_E_FORMAT naming file, tensor, found and expected.
