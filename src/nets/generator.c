@@ -34,11 +34,11 @@ static gv_status read_type(gv_generator *gen, gv_error *err)
     default: {
         char text[160];
         GV_TRY(gv_net_identify(ck, &gen->type, text, sizeof text, err));
-        status =
-            gv_fail(err, GV_E_FORMAT, "%s: no generator that ganvas knows, but %s; %zu tensors%s%s",
-                    gv_checkpoint_path(ck), text, gv_checkpoint_count(ck),
-                    gv_checkpoint_count(ck) ? ", the first is " : "",
-                    gv_checkpoint_count(ck) ? gv_checkpoint_at(ck, 0)->name : "");
+        size_t count = gv_checkpoint_count(ck);
+        status = gv_fail(
+            err, GV_E_FORMAT,
+            "%s: not a generator that ganvas knows (%s; %zu tensors, the first is '%s')",
+            gv_checkpoint_path(ck), text, count, count ? gv_checkpoint_at(ck, 0)->name : "");
     }
     }
 done:

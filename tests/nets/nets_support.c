@@ -55,7 +55,7 @@ nets_graph nets_graph_new(gv_generator *gen, int64_t n, unsigned modes, nets_noi
     if (gen->type == GV_NET_STYLEGAN2 && noise == NETS_NOISE_VARIES)
         OK(gv_stylegan2_noise_inputs(r.g, &gen->stylegan2, r.noise, 1, varies, err));
     OK(gv_generator_build(r.g, gen, &r.img, r.row, maps, taps, err));
-    if (!taps) /* else the picture has a name already, but for a DCGAN's */
+    if (!taps || gen->type == GV_NET_DCGAN) /* else its tap has named it */
         OK(gv_graph_output(r.g, r.img, "img", err));
     OK(gv_graph_build(r.g, err));
     if (gen->type == GV_NET_STYLEGAN2 && noise == NETS_NOISE_VARIES) {

@@ -8,11 +8,14 @@
 
 /* torch 1.7.1 and 2.15 differ by 2.3e-6 on these images; four times that is allowed. */
 #define IMAGE_BOUND 9.2e-6
+/* The project's own vectors are float64: the whole rounding is on one side, and their random
+ * normalisations enlarge it. */
+#define OWN_BOUND 2e-5
 #define GRADIENT_BOUND 2e-5
 
 static void check_set(nets_worst *worst, gv_generator *gen, const gv_test_array *z,
                       const gv_test_array *img, const gv_test_array *target,
-                      const gv_test_array *grad, double loss)
+                      const gv_test_array *grad, double loss, double bound)
 {
     assert_int_equal(gen->type, GV_NET_DCGAN);
     assert_int_equal(gen->z_dim, z->shape[1]);
@@ -20,11 +23,10 @@ static void check_set(nets_worst *worst, gv_generator *gen, const gv_test_array 
     nets_graph r = nets_graph_new(gen, z->shape[0], GV_GRAPH_BWD, NETS_NOISE_NONE, false);
     float *found = nets_floats(img->count), *found_grad = nets_floats(z->count);
     nets_graph_fwd(&r, z->f32, found, THREADS);
-    nets_check(&worst->image, nets_error(found, img->f32, img->count), IMAGE_BOUND, worst->set,
-               "img");
+    nets_check(&worst->image, nets_error(found, img->f32, img->count), bound, worst->set, "img");
     double found_loss =
         nets_graph_bwd(&r, found, target->f32, target->shape[0], found_grad, THREADS);
-    nets_check(&worst->image, fabs(found_loss / loss - 1), IMAGE_BOUND, worst->set, "loss");
+    nets_check(&worst->image, fabs(found_loss / loss - 1), bound, worst->set, "loss");
     nets_check(&worst->gradient, gv_test_rel_error(found_grad, grad->f32, grad->count),
                GRADIENT_BOUND, worst->set, "grad_z");
     gv_graph_free(r.g);
@@ -71,7 +73,7 @@ static void own_set(const char *name)
     snprintf(path, sizeof path, "tests/nets/data/%s.pth", name);
     gv_generator *gen = nets_load(gv_test_source(path));
     nets_worst worst = {.set = name};
-    check_set(&worst, gen, &z, &img, &target, &grad, loss.f32[0]);
+    check_set(&worst, gen, &z, &img, &target, &grad, loss.f32[0], OWN_BOUND);
     nets_report(&worst);
     gv_generator_free(gen);
     gv_test_array_free(&z);
@@ -134,7 +136,7 @@ static void shared_set(const char *name, const char *const *files, const char *c
                 check_layers(&worst, gen, z.f32, z.shape[0], gv_test_shared(path), layers, count),
                 count);
         }
-        check_set(&worst, gen, &z, &img, &target, &grad, shared_loss(name));
+        check_set(&worst, gen, &z, &img, &target, &grad, shared_loss(name), IMAGE_BOUND);
         nets_report(&worst);
         gv_generator_free(gen);
     }
