@@ -102,10 +102,17 @@ int64_t gv_conv_calls(const char *name)
 const gv_conv_kernel *const *gv_conv_kernels(size_t *count)
 {
     /* In ascending order of what they ask of the CPU. */
-    static const gv_conv_kernel *const list[] = {&gv_conv_ref, &gv_conv_direct_avx2,
-                                                 &gv_conv_direct_avx512};
+    static const gv_conv_kernel *const list[] = {
+        &gv_conv_ref,
+#if defined(GV_HAVE_DNNL)
+        &gv_conv_dnnl,
+#endif
+        &gv_conv_direct_avx2,
+        &gv_conv_direct_avx512,
+    };
+    size_t all = sizeof list / sizeof *list;
     gv_isa isa = gv_isa_best();
-    *count = isa == GV_ISA_AVX512 ? 3 : isa == GV_ISA_AVX2 ? 2 : 1;
+    *count = isa == GV_ISA_AVX512 ? all : isa == GV_ISA_AVX2 ? all - 1 : all - 2;
     return list;
 }
 
@@ -137,10 +144,22 @@ static const gv_conv_kernel *forced(const gv_conv_shape *s)
     return NULL;
 }
 
+/* Where "direct" was faster than "dnnl" (docs/SPEED.md): it reads the weights of a small map once
+ * for all samples, and the few rows of a matrix product are shared out among threads. */
+static bool direct_beats_dnnl(const gv_conv_shape *s)
+{
+    enum { SMALL_MAP = 16, FEW_ROWS = 1024 };
+    if (s->h * s->w == 1 && s->oh * s->ow == 1)
+        return s->n < FEW_ROWS;
+    return !(s->transposed && s->stride > 1) && s->oh * s->ow <= SMALL_MAP;
+}
+
 const gv_conv_kernel *gv_conv_choose(const gv_conv_shape *s)
 {
     assert(s->stride >= 1 && s->oh >= 1 && s->ow >= 1);
     const gv_conv_kernel *kernel = forced(s);
+    if (!kernel && !direct_beats_dnnl(s))
+        kernel = named("dnnl", strlen("dnnl"), s);
     if (!kernel)
         kernel = named("direct", strlen("direct"), s);
     return kernel ? kernel : &gv_conv_ref;

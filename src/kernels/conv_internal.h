@@ -42,4 +42,8 @@ void gv_conv_count(gv_conv_variant variant);
 
 extern const gv_conv_kernel gv_conv_ref, gv_conv_direct_avx2, gv_conv_direct_avx512;
 
+#if defined(GV_HAVE_DNNL)
+extern const gv_conv_kernel gv_conv_dnnl;
+#endif
+
 #endif

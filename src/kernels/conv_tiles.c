@@ -33,6 +33,9 @@ enum { BLOCK = 16, PARTS = BLOCK / VECTOR_LANES, MOST = VECTOR_LANES == 16 ? 28 
 /* Floats to output vector v from a pixel or weight, where blocks are `stride` floats apart. */
 #define VECTOR(v, stride) ((v) / PARTS * (stride) + (v) % PARTS * VECTOR_LANES)
 
+/* The formatter takes UNROLL for a statement. */
+/* clang-format off */
+
 /* rows, cols and outs (output blocks) are constants in every caller: all inner loops unroll and acc
  * lives in registers. */
 static inline __attribute__((always_inline)) void tile(const gv_conv_tile *t, const int rows,
@@ -84,6 +87,8 @@ static inline __attribute__((always_inline)) void tile(const gv_conv_tile *t, co
 #define TILES_8_TO_14(rows, outs)                                                                  \
     TILE(rows, 8, outs) TILE(rows, 9, outs) TILE(rows, 10, outs) TILE(rows, 11, outs)              \
     TILE(rows, 12, outs) TILE(rows, 13, outs) TILE(rows, 14, outs)
+/* clang-format on */
+
 #define NAMES_1_TO_3(rows, outs) NAME(rows, 1, outs), NAME(rows, 2, outs), NAME(rows, 3, outs)
 #define NAMES_4_TO_6(rows, outs) NAME(rows, 4, outs), NAME(rows, 5, outs), NAME(rows, 6, outs)
 #define NAMES_8_TO_14(rows, outs)                                                                  \

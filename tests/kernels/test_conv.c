@@ -1,9 +1,12 @@
 /* Every convolution kernel against the definition, on shapes that reach all their paths. */
 #include "conv_cases.h"
 
+#include "kernels/isa.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* ---- shapes ---- */
 
@@ -210,7 +213,7 @@ static void compare(const gv_conv_kernel *kernel, const gv_conv_shape *s, const 
 }
 
 static void check_layouts(const gv_conv_kernel *kernel, const gv_conv_shape *s, const float *x,
-                          const float *w, const float *want, float *out)
+                          const float *w, float *out)
 {
     gv_conv_shape strided = *s;
     strided.strided = true;
@@ -230,7 +233,6 @@ static void check_layouts(const gv_conv_kernel *kernel, const gv_conv_shape *s, 
     for (int64_t n = 0; n < s->n; n++)
         gv_test_same_bits(out + n * sample, first + (s->n - 1) * sample,
                           (size_t)sample * sizeof *out, describe(s));
-    (void)want;
     gv_mem_free(first);
 }
 
@@ -243,21 +245,19 @@ static void check_kernels(const gv_conv_shape *s, uint64_t seed)
     size_t count;
     const gv_conv_kernel *const *kernels = gv_conv_kernels(&count);
     run_guarded(kernels[0], s, want, x, w, BLOCKED, BLOCKED);
+    float *ax = random_floats(in, seed), *aw = random_floats(weight_count(s), seed + 1000);
+    absolute(ax, in);
+    absolute(aw, weight_count(s));
+    run_guarded(kernels[0], s, terms, ax, aw, BLOCKED, BLOCKED);
     for (size_t i = 1; i < count; i++) {
         if (!kernels[i]->supports(s))
             continue;
-        if (i == 1) {
-            float *ax = random_floats(in, seed), *aw = random_floats(weight_count(s), seed + 1000);
-            absolute(ax, in);
-            absolute(aw, weight_count(s));
-            run_guarded(kernels[0], s, terms, ax, aw, BLOCKED, BLOCKED);
-            gv_mem_free(ax);
-            gv_mem_free(aw);
-        }
         run_guarded(kernels[i], s, out, x, w, BLOCKED, BLOCKED);
         compare(kernels[i], s, out, want, terms);
-        check_layouts(kernels[i], s, x, w, want, out);
+        check_layouts(kernels[i], s, x, w, out);
     }
+    gv_mem_free(ax);
+    gv_mem_free(aw);
     gv_mem_free(x);
     gv_mem_free(w);
     gv_mem_free(want);
@@ -284,7 +284,7 @@ static void infinite_input_leaves_lanes_zero(void **state)
     size_t count;
     const gv_conv_kernel *const *kernels = gv_conv_kernels(&count);
     for (size_t i = 0; i < count; i++)
-        if (strcmp(kernels[i]->name, "dnnl") != 0) /* adds up zeros as it likes */
+        if (kernels[i]->supports(&s))
             run_guarded(kernels[i], &s, out, x, w, BLOCKED, BLOCKED);
     gv_mem_free(x);
     gv_mem_free(w);
@@ -380,15 +380,22 @@ static void bits_do_not_depend_on_threads(void **state)
 
 /* ---- choice ---- */
 
+/* All kernels take it. */
+static const conv_case easy = {1, 32, 8, 9, 48, 3, 1, 1, 0, 0, 0};
+
 static void forced_kernels_are_called(void **state)
 {
     (void)state;
     size_t count;
     const gv_conv_kernel *const *kernels = gv_conv_kernels(&count);
-    gv_conv_shape s = shape_of(&cases[1]);
+    gv_conv_shape s = shape_of(&easy);
     float *x = random_floats(s.n * s.c * s.h * s.w, 1), *w = random_floats(weight_count(&s), 2);
     float *out = random_floats(s.n * s.k * s.oh * s.ow, 3);
     for (size_t i = 0; i < count; i++) {
+        if (!kernels[i]->supports(&s)) {
+            print_message("SKIPPED: %s does not run on this CPU\n", kernels[i]->name);
+            continue;
+        }
         assert_int_equal(setenv("GANVAS_KERNELS", kernels[i]->name, 1), 0);
         const gv_conv_kernel *kernel = gv_conv_choose(&s);
         assert_ptr_equal(kernel, kernels[i]);
@@ -415,7 +422,7 @@ static void layouts_tell_weights_apart(void **state)
     size_t count;
     const gv_conv_kernel *const *kernels = gv_conv_kernels(&count);
     for (size_t i = 0; i < count; i++) {
-        gv_conv_shape s = shape_of(&cases[1]), t = s;
+        gv_conv_shape s = shape_of(&easy), t = s;
         kernels[i]->layout(a, sizeof a, &s);
         t.gain = 0.5f;
         assert_string_not_equal(a, kernels[i]->layout(b, sizeof b, &t));
@@ -448,15 +455,241 @@ static void preparing_survives_lack_of_memory(void **state)
     (void)state;
     size_t count;
     const gv_conv_kernel *const *kernels = gv_conv_kernels(&count);
-    gv_conv_shape s = shape_of(&cases[1]);
+    gv_conv_shape s = shape_of(&easy);
     for (size_t i = 0; i < count; i++) {
         failing f = {kernels[i], &s};
         gv_test_fail_each_allocation(prepare_once, &f);
     }
 }
 
-int main(void)
+/* On AVX-512 oneDNN is asked only where it has a kernel of its own making. */
+static void check_implementation(const gv_conv_shape *s, uint64_t seed)
 {
+    (void)seed;
+    size_t count;
+    const gv_conv_kernel *const *kernels = gv_conv_kernels(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(kernels[i]->name, "dnnl") != 0 || !kernels[i]->supports(s))
+            continue;
+        void *made;
+        size_t bytes;
+        gv_error err;
+        assert_int_equal(kernels[i]->prepare(&made, &bytes, s, &err), GV_OK);
+        const char *detail = kernels[i]->detail(made);
+        if (strstr(detail, "ref") || strstr(detail, "gemm"))
+            fail_msg("%s: runs as %s", describe(s), detail);
+        kernels[i]->release(made);
+    }
+}
+
+static void onednn_has_no_slow_implementation(void **state)
+{
+    (void)state;
+    for_each_shape(check_implementation);
+}
+
+/* ---- test_conv --bench [PART OF A NAME]: the shapes of the networks ---- */
+
+typedef struct bench_case {
+    const char *name;
+    conv_case shape;
+} bench_case;
+
+/* clang-format off */
+static const bench_case bench_cases[] = {
+    {"sg2 4",          {1, 512, 4, 4, 512, 3, 1, 1, 0, 0, 0}},
+    {"sg2 8",          {1, 512, 8, 8, 512, 3, 1, 1, 0, 0, 0}},
+    {"sg2 16",         {1, 512, 16, 16, 512, 3, 1, 1, 0, 0, 0}},
+    {"sg2 32",         {1, 512, 32, 32, 512, 3, 1, 1, 0, 0, 0}},
+    {"sg2 64",         {1, 256, 64, 64, 256, 3, 1, 1, 0, 0, 0}},
+    {"sg2 up 4",       {1, 512, 4, 4, 512, 3, 2, 0, 1, 0, 0}},
+    {"sg2 up 8",       {1, 512, 8, 8, 512, 3, 2, 0, 1, 0, 0}},
+    {"sg2 up 16",      {1, 512, 16, 16, 512, 3, 2, 0, 1, 0, 0}},
+    {"sg2 up 32",      {1, 512, 32, 32, 256, 3, 2, 0, 1, 0, 0}},
+    {"sg2 rgb 16",     {1, 512, 16, 16, 3, 1, 1, 0, 0, 0, 0}},
+    {"sg2 rgb 64",     {1, 256, 64, 64, 3, 1, 1, 0, 0, 0, 0}},
+    {"sg2 4, batch 8", {8, 512, 4, 4, 512, 3, 1, 1, 0, 0, 0}},
+    {"sg2 8, batch 8", {8, 512, 8, 8, 512, 3, 1, 1, 0, 0, 0}},
+    {"sg2 16, batch 8", {8, 512, 16, 16, 512, 3, 1, 1, 0, 0, 0}},
+    {"vgg 64 conv1_1",  {1, 3, 64, 64, 64, 3, 1, 1, 0, 0, 0}},
+    {"vgg 64 conv1_2",  {1, 64, 64, 64, 64, 3, 1, 1, 0, 0, 0}},
+    {"vgg 64 conv2_1",  {1, 64, 32, 32, 128, 3, 1, 1, 0, 0, 0}},
+    {"vgg 64 conv2_2",  {1, 128, 32, 32, 128, 3, 1, 1, 0, 0, 0}},
+    {"vgg 64 conv3_1",  {1, 128, 16, 16, 256, 3, 1, 1, 0, 0, 0}},
+    {"vgg 256 conv1_1", {1, 3, 256, 256, 64, 3, 1, 1, 0, 0, 0}},
+    {"vgg 256 conv1_2", {1, 64, 256, 256, 64, 3, 1, 1, 0, 0, 0}},
+    {"vgg 256 conv2_1", {1, 64, 128, 128, 128, 3, 1, 1, 0, 0, 0}},
+    {"vgg 256 conv2_2", {1, 128, 128, 128, 128, 3, 1, 1, 0, 0, 0}},
+    {"vgg 256 conv3_1", {1, 128, 64, 64, 256, 3, 1, 1, 0, 0, 0}},
+    {"dcgan 1",  {1, 100, 1, 1, 256, 4, 2, 0, 1, 1, 0}},
+    {"dcgan 4",  {1, 256, 4, 4, 128, 4, 2, 1, 1, 1, 0}},
+    {"dcgan 8",  {1, 128, 8, 8, 64, 4, 2, 1, 1, 1, 0}},
+    {"dcgan 16", {1, 64, 16, 16, 32, 4, 2, 1, 1, 1, 0}},
+    {"dcgan 32", {1, 32, 32, 32, 3, 4, 2, 1, 1, 1, 0}},
+    {"linear, 1 row",       {1, 512, 1, 1, 512, 1, 1, 0, 0, 0, 0}},
+    {"linear, 16 rows",     {16, 512, 1, 1, 512, 1, 1, 0, 0, 0, 0}},
+    {"linear, 256 rows",    {256, 512, 1, 1, 512, 1, 1, 0, 0, 0, 0}},
+    {"linear, 10000 rows",  {10000, 512, 1, 1, 512, 1, 1, 0, 0, 0, 0}},
+};
+/* clang-format on */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+enum { BENCH_KERNELS = 8, BENCH_THREADS = 2, BENCH_MOST_RUNS = 200 };
+
+/* Fastest of the runs so far, in seconds. */
+typedef struct timing {
+    prepared p;
+    double best[BENCH_THREADS];
+} timing;
+
+typedef struct timed_run {
+    threaded run;
+    double seconds;
+} timed_run;
+
+static void run_timed(void *arg)
+{
+    timed_run *t = arg;
+    double start = now();
+    run_threaded(&t->run);
+    t->seconds = now() - start;
+}
+
+/* One round: every kernel once with each number of threads. */
+static void bench_round(timing *timings, size_t count, gv_map *y, const gv_map *x)
+{
+    for (size_t i = 0; i < count; i++)
+        for (int threads = 1; threads <= BENCH_THREADS; threads++) {
+            timed_run t = {{&timings[i].p, y, x}, 0};
+            gv_error err;
+            assert_int_equal(gv_job_run(run_timed, &t, threads, &err), GV_OK);
+            double *best = &timings[i].best[threads - 1];
+            *best = *best == 0 || t.seconds < *best ? t.seconds : *best;
+        }
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* Seconds that this core needs for a billion floating point operations in FMA of all lanes. */
+__attribute__((target("avx512f"))) static double peak_once_avx512(void)
+{
+    __m512 sum[16], a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(1e-3f);
+    for (int i = 0; i < 16; i++)
+        sum[i] = _mm512_set1_ps((float)i);
+    double start = now();
+    const int64_t rounds = 200000;
+    for (int64_t r = 0; r < rounds; r++)
+        UNROLL for (int i = 0; i < 16; i++) sum[i] = _mm512_fmadd_ps(sum[i], a, b);
+    double seconds = now() - start;
+    float sink = 0;
+    for (int i = 0; i < 16; i++)
+        sink += _mm512_reduce_add_ps(sum[i]);
+    return sink > 0 ? seconds * 1e9 / ((double)rounds * 16 * 32) : INFINITY;
+}
+
+__attribute__((target("avx2,fma"))) static double peak_once_avx2(void)
+{
+    __m256 sum[12], a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(1e-3f);
+    for (int i = 0; i < 12; i++)
+        sum[i] = _mm256_set1_ps((float)i);
+    double start = now();
+    const int64_t rounds = 200000;
+    for (int64_t r = 0; r < rounds; r++)
+        UNROLL for (int i = 0; i < 12; i++) sum[i] = _mm256_fmadd_ps(sum[i], a, b);
+    double seconds = now() - start;
+    float sink = 0;
+    for (int i = 0; i < 12; i++)
+        sink += _mm256_cvtss_f32(sum[i]);
+    return sink > 0 ? seconds * 1e9 / ((double)rounds * 12 * 16) : INFINITY;
+}
+
+/* GFLOP/s of one core. */
+static double measure_peak(void)
+{
+    double best = INFINITY;
+    for (int i = 0; i < 50 && gv_isa_best() != GV_ISA_BASE; i++) {
+        double s = gv_isa_best() == GV_ISA_AVX512 ? peak_once_avx512() : peak_once_avx2();
+        best = s < best ? s : best;
+    }
+    return 1 / best;
+}
+#else
+static double measure_peak(void)
+{
+    return NAN;
+}
+#endif
+
+static void bench_shape(const char *name, const char *direction, const gv_conv_shape *s,
+                        double peak)
+{
+    float *x = random_floats(s->n * s->c * s->h * s->w, 1), *w = random_floats(weight_count(s), 2);
+    guarded xs = guarded_new(map_of(BLOCKED, s->n, s->c, s->h, s->w));
+    guarded ys = guarded_new(map_of(BLOCKED, s->n, s->k, s->oh, s->ow));
+    gv_map_import(&xs.map, x);
+    timing timings[BENCH_KERNELS] = {0};
+    size_t all, count = 0;
+    const gv_conv_kernel *const *kernels = gv_conv_kernels(&all);
+    for (size_t i = 1; i < all && count < BENCH_KERNELS; i++)
+        if (kernels[i]->supports(s))
+            timings[count++].p = prepared_new(kernels[i], s, w);
+    double end = now() + 1.0;
+    for (int i = 0; i < BENCH_MOST_RUNS && (i < 3 || now() < end); i++)
+        bench_round(timings, count, &ys.map, &xs.map);
+
+    double gflop = gv_conv_flops(s) * 1e-9;
+    const gv_conv_kernel *chosen = gv_conv_choose(s);
+    for (size_t i = 0; i < count; i++) {
+        const timing *t = &timings[i];
+        printf("| %-18s | %-8s | %-22s | %8.3f | %5.0f | %3.0f %% | %8.3f | %5.0f | %3.0f %% |%s\n",
+               name, direction, t->p.kernel->name, t->best[0] * 1e3, gflop / t->best[0],
+               100 * gflop / t->best[0] / peak, t->best[1] * 1e3, gflop / t->best[1],
+               100 * gflop / t->best[1] / peak / 2, t->p.kernel == chosen ? " chosen" : "");
+        prepared_free(&timings[i].p);
+    }
+    fflush(stdout);
+    guarded_free(&xs);
+    guarded_free(&ys);
+    gv_mem_free(x);
+    gv_mem_free(w);
+}
+
+static int bench(const char *part)
+{
+    double peak = measure_peak();
+    printf("FMA peak of one core %.0f GFLOP/s\n", peak);
+    printf(
+        "| shape | direction | kernel | ms, 1 thread | GFLOP/s | peak | ms, 2 threads | GFLOP/s | "
+        "peak |\n|---|---|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < sizeof bench_cases / sizeof *bench_cases; i++) {
+        const bench_case *b = &bench_cases[i];
+        if (part && !strstr(b->name, part))
+            continue;
+        gv_conv_shape s = shape_of(&b->shape), a = gv_conv_adjoint(&s);
+        bench_shape(b->name, "forward", &s, peak);
+        bench_shape(b->name, "gradient", &a, peak);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0)
+        return bench(argc > 2 ? argv[2] : NULL);
+
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_reference_is_the_definition),
         cmocka_unit_test(inferred_sizes_are_those_of_torch),
@@ -465,6 +698,7 @@ int main(void)
         cmocka_unit_test(the_adjoint_is_the_transpose),
         cmocka_unit_test(bits_do_not_depend_on_threads),
         cmocka_unit_test(forced_kernels_are_called),
+        cmocka_unit_test(onednn_has_no_slow_implementation),
         cmocka_unit_test(layouts_tell_weights_apart),
         cmocka_unit_test(preparing_survives_lack_of_memory),
     };
