@@ -32,7 +32,7 @@ def load_generator(path):
 
 
 @torch.no_grad()
-def nearest(images, pixels, lpips, shortlist=64):
+def nearest(images, pixels, lpips, shortlist=24):
     """The training picture (or its mirror image) nearest by LPIPS to each of images [N,3,H,W].
 
     Candidates are the `shortlist` nearest by pixels reduced to 16 x 16. Returns (pictures
@@ -59,38 +59,47 @@ def trend_rows(path, most=12):
     """The run's measurements, thinned to at most so many lines, first and last always kept."""
     with open(path) as file:
         rows = list(csv.DictReader(file))
-    keep = sorted(
-        {round(k * (len(rows) - 1) / max(most - 1, 1)) for k in range(min(most, len(rows)))}
-    )
-    return [rows[k] for k in keep] or rows
+    count = min(most, len(rows))
+    return [rows[round(k * (len(rows) - 1) / max(count - 1, 1))] for k in range(count)]
+
+
+class Judge:
+    """Data and networks that figures need, loaded once."""
+
+    def __init__(self, source, size):
+        self.pixels, self.held_out = data.load(source, size)
+        tensors = vgg.load(MODELS / "vgg16-lpips.safetensors")
+        self.lpips = vgg.Lpips(tensors)
+        self.distance = kid.KernelDistance(tensors, self.held_out)
+
+    @torch.no_grad()
+    def floor(self, count=1000):
+        """The distance that as many training photographs get: what a perfect generator would."""
+        rng = torch.Generator().manual_seed(0)
+        some = self.pixels[torch.randperm(len(self.pixels), generator=rng)[:count]]
+        features = self.distance.features(lambda n, k: data.to_float(some[k : k + n]), count)
+        return self.distance(features)
 
 
 @torch.no_grad()
-def measure(model, source, trend, count):
-    """Makes the two pictures; returns the card's measured lines."""
+def describe(model, judge, own, count, trend):
+    """Makes the two pictures; returns the card's measured lines. own: (KID x 1000, spread)."""
     generator = load_generator(model)
-    size = generator(torch.zeros(1, generator.z_dim) + 1).shape[-1]
-    pixels, held_out = data.load(source, size)
-    tensors = vgg.load(MODELS / "vgg16-lpips.safetensors")
+    pixels, held_out = judge.pixels, judge.held_out
     samples = generator(stylegan2.seed_latents(range(72), generator.z_dim)).clamp(-1, 1)
     runs.save_grid(model.with_suffix(".grid.png"), samples, 12)
 
-    lpips = vgg.Lpips(tensors)
-    found, apart = nearest(samples[:16], pixels, lpips)
+    found, apart = nearest(samples[:16], pixels, judge.lpips)
     photos = data.to_float(held_out[:: len(held_out) // 16][:16])
-    _, photos_apart = nearest(photos, pixels, lpips)
+    _, photos_apart = nearest(photos, pixels, judge.lpips)
     pairs = torch.cat((samples[:8], found[:8], samples[8:16], found[8:]))
     runs.save_grid(model.with_suffix(".nearest.png"), pairs, 8)
 
-    distance = kid.KernelDistance(tensors, held_out)
-    own, spread = distance.of_generator(generator, count)
-    some = pixels[torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))[:2000]]
-    floor = distance(distance.features(lambda n, k: data.to_float(some[k : k + n]), len(some)))
     lines = [
         "Kernel distance (KID's estimator on VGG16's conv4_3, x 1000; tools/train/common/kid.py), "
-        f"{count:,} pictures at psi 1 against {len(held_out)} held-out ones: **{own:.1f}**. 2,000 "
-        f"training photographs get {floor:.1f}. The features vary {spread:.2f} times as much as "
-        "the held-out ones' (1 is as varied as the data).",
+        f"{count:,} pictures at psi 1 against {len(held_out)} held-out ones: **{own[0]:.1f}**. "
+        f"1,000 training photographs get {judge.floor():.1f}. The features vary {own[1]:.2f} times "
+        "as much as the held-out ones' (1 is as varied as the data).",
         "",
         f"![seeds 0 to 71, psi 1, nothing picked]({model.with_suffix('.grid.png').name})",
         "",
@@ -130,11 +139,15 @@ def main():
     parser.add_argument("model", type=pathlib.Path, help=".safetensors (StyleGAN2) or .pth (DCGAN)")
     parser.add_argument("--data", required=True, help="the pictures it was trained on")
     parser.add_argument("--trend", help="kid.csv of the run")
-    parser.add_argument("--count", type=int, default=5000, help="pictures for the kernel distance")
+    parser.add_argument("--count", type=int, default=3000, help="pictures for the kernel distance")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    update(args.model.with_suffix(".md"), measure(args.model, args.data, args.trend, args.count))
+    generator = load_generator(args.model)
+    judge = Judge(args.data, generator(torch.ones(1, generator.z_dim)).shape[-1])
+    own = judge.distance.of_generator(generator, args.count)
+    lines = describe(args.model, judge, own, args.count, args.trend)
+    update(args.model.with_suffix(".md"), lines)
 
 
 if __name__ == "__main__":

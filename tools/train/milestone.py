@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import card
-from common import data, gan, kid, runs, stylegan2, vgg
+from common import gan, runs, stylegan2
 
 TRAIN = pathlib.Path(__file__).resolve().parent
 
@@ -42,7 +42,7 @@ def main():
     parser.add_argument("--run", required=True, type=pathlib.Path)
     parser.add_argument("--data", required=True)
     parser.add_argument("--name", default="cats64-stylegan2", help="the model's file in models/")
-    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -56,25 +56,23 @@ def main():
     candidate = args.run / "candidate.safetensors"
     half = rounded(averaged, candidate, state["images"])
 
-    tensors = vgg.load(card.MODELS / "vgg16-lpips.safetensors")
-    lpips, step = compare(averaged, half, vgg.Lpips(tensors))
+    judge = card.Judge(args.data, averaged.config["img_resolution"])
+    lpips, step = compare(averaged, half, judge.lpips)
     print(
         f"float16: largest LPIPS of 72 samples {lpips:.6f}, largest pixel difference {step:.2f}/255"
     )
-    _, held_out = data.load(args.data, averaged.config["img_resolution"])
-    distance = kid.KernelDistance(tensors, held_out)
-    before = distance.of_generator(present, args.count)[0]
-    after = distance.of_generator(half, args.count)[0]
-    print(f"KID x 1000: {before:.1f} in models/ now, {after:.1f} at {state['images']} images")
+    before = judge.distance.of_generator(present, args.count)[0]
+    own = judge.distance.of_generator(half, args.count)
+    print(f"KID x 1000: {before:.1f} in models/ now, {own[0]:.1f} at {state['images']} images")
     if lpips > 1e-3:
         raise SystemExit("float16 is visible: nothing written")
-    if after >= before:
+    if own[0] >= before:
         raise SystemExit("not better: nothing written")
 
     candidate.replace(model)
     (TRAIN / "state").mkdir(exist_ok=True)
     gan.save_milestone(TRAIN / "state" / f"{args.run.name}.safetensors", state)
-    lines = card.measure(model, args.data, args.run / "kid.csv", args.count)
+    lines = card.describe(model, judge, own, args.count, args.run / "kid.csv")
     note = (
         f"{state['images']:,} images seen. float16 against float32: largest LPIPS of 72 samples "
         f"{lpips:.6f}, largest difference of a pixel {step:.2f}/255. The model that stood here "
