@@ -66,7 +66,7 @@ static void add(maker *m, const char *name, int dims, const int64_t *shape, floa
 static void add_filter(maker *m, const char *layer)
 {
     static const float taps[4] = {1, 3, 3, 1};
-    char name[64];
+    char name[160];
     snprintf(name, sizeof name, "%s.resample_filter", layer);
     add(m, name, 2, (int64_t[]){4, 4}, 0.0f, 0.0f);
     for (int i = 0; m->values != NULL && i < 16; i++)
@@ -76,7 +76,7 @@ static void add_filter(maker *m, const char *layer)
 static void add_dense(maker *m, const char *layer, int64_t out, int64_t in, float bias,
                       float deviation)
 {
-    char name[64];
+    char name[160];
     snprintf(name, sizeof name, "%s.weight", layer);
     add(m, name, 2, (int64_t[]){out, in}, 0.0f, deviation);
     snprintf(name, sizeof name, "%s.bias", layer);
@@ -86,7 +86,7 @@ static void add_dense(maker *m, const char *layer, int64_t out, int64_t in, floa
 /* conv0, conv1 or torgb; its affine turns w into styles around 1. */
 static void add_layer(maker *m, int64_t resolution, const char *kind, int64_t in, int64_t out)
 {
-    char layer[48], name[64];
+    char layer[64], name[128];
     bool rgb = strcmp(kind, "torgb") == 0;
     int64_t k = rgb ? 1 : 3;
     snprintf(layer, sizeof layer, "synthesis.b%" PRId64 ".%s", resolution, kind);
@@ -107,7 +107,7 @@ static void add_layer(maker *m, int64_t resolution, const char *kind, int64_t in
 
 static void add_stylegan2(maker *m, const gv_bench_model *b)
 {
-    char name[64];
+    char name[128];
     for (int i = 0; i < b->mapping_layers; i++) {
         snprintf(name, sizeof name, "mapping.fc%d", i);
         add_dense(m, name, W_DIM, W_DIM, 0.0f, 100.0f); /* 1 / lr_multiplier */
