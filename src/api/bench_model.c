@@ -1,7 +1,7 @@
 #include "api/bench_model.h"
 
-#include "api/text.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>

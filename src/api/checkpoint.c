@@ -3,9 +3,9 @@
 
 #include "api/output.h"
 #include "api/record.h"
-#include "api/text.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "checkpoint/safetensors.h"
 
 #include <dirent.h>

@@ -1,6 +1,6 @@
 /* --help and the manual page, from the table of options. */
 #include "api/options.h"
-#include "api/text.h"
+#include "base/text.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
 #include "api/api.h"
 
 #include "api/record.h"
-#include "api/text.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <string.h>
 

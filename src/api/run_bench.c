@@ -3,8 +3,8 @@
 
 #include "api/bench_model.h"
 #include "api/bench_peak.h"
-#include "api/text.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #include "api/settings.h"
 
 #include "api/record.h"
-#include "api/text.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "checkpoint/json.h"
 
 #include <stdio.h>

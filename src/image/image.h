@@ -47,6 +47,13 @@ gv_rect gv_rect_centre_square(const gv_image *image);
 gv_status gv_image_resample(float *rgb, float *alpha, int64_t h, int64_t w, const gv_image *image,
                             gv_rect crop, gv_filter filter, gv_error *err);
 
+/* Pillow's Image.resize((w, h), filter, box=crop) to the byte: each pass is rounded to 8 bits, and
+ * the colours of RGBA are weighted by alpha.
+ * out     filled; free with gv_image_deinit
+ * Errors  as above. Source Pillow's Resample.c and Convert.c. */
+gv_status gv_image_resize8(gv_image *out, int64_t h, int64_t w, const gv_image *image, gv_rect crop,
+                           gv_filter filter, gv_error *err);
+
 /* ---- files (load.c, save.c) ---- */
 
 typedef enum gv_image_kind {

@@ -39,9 +39,9 @@ gv_status gv_inverter_render(gv_inverter *inv, float *image, const double *x, gv
 
 /* How near a picture is to the target; where the mask is 0 both count as equal. */
 typedef struct gv_quality {
-    double lpips, psnr;      /* psnr in dB over the masked pixels of values in [0,1] */
-    double mean_lpips;       /* of the model's mean picture: what one gets without looking */
-    bool reached;            /* false: the model cannot show this picture */
+    double lpips, psnr; /* psnr in dB over the masked pixels of values in [0,1] */
+    double mean_lpips;  /* of the model's mean picture: what one gets without looking */
+    bool reached;       /* false: the model cannot show this picture */
 } gv_quality;
 
 /* image [3,R,R]; clamped to [-1,1] before it is compared.

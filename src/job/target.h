@@ -39,7 +39,7 @@ typedef struct gv_target {
     float *rgb;            /* [3,side,side] in [-1,1]; 0 where the mask is 0 */
     float *mask;           /* [side,side] in [0,1]; NULL: everything counts */
     int64_t width, height; /* of the upright picture */
-    double corner[3][2];   /* where the target's top left, top right and bottom left lie in it */
+    double corner[6];      /* x, y in it of the target's top left, top right and bottom left */
     char note[512];        /* what the user should know; empty: nothing */
 } gv_target;
 

@@ -1,6 +1,6 @@
 /* Text that grows: help, manual, reports. */
-#ifndef GV_API_TEXT_H
-#define GV_API_TEXT_H
+#ifndef GV_BASE_TEXT_H
+#define GV_BASE_TEXT_H
 
 #include "base/error.h"
 

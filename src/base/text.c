@@ -1,4 +1,4 @@
-#include "api/text.h"
+#include "base/text.h"
 
 #include "base/memory.h"
 
