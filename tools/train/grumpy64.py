@@ -22,7 +22,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     gan.add_arguments(parser, until=40_000)
     parser.add_argument("--init", required=True, help="the cats64 generator")
-    parser.add_argument("--state", help="training weights and heads that belong to --init")
+    parser.add_argument("--state", help="the heads that belong to --init")
     parser.add_argument("--export", help="the .safetensors file to write at the end")
     args = parser.parse_args()
     gan.prepare(args)
@@ -38,7 +38,8 @@ def main():
         kid_every=5000,
     )
     args.until += seen
-    run = gan.from_arguments(args, generator, 64, options, seen, args.state)
+    # The averaged weights are what the frozen part must stay at: only the heads are taken over.
+    run = gan.from_arguments(args, generator, 64, options, seen, args.state, ("heads",))
     run.run(args.until, args.minutes)
     if args.export:
         run.ema.finish()

@@ -57,8 +57,10 @@ def prepare(args):
     torch.manual_seed(args.seed)
 
 
-def from_arguments(args, generator, size, options, images=0, state=None):
-    """A run in args.run: resumed from its checkpoint, else from the milestone file `state`."""
+def from_arguments(
+    args, generator, size, options, images=0, state=None, parts=("generator", "heads")
+):
+    """A run in args.run: resumed from its checkpoint, else from `parts` of the milestone file `state`."""
     pixels, held_out = data.load(args.data, size)
     run = GanRun(
         args.run,
@@ -71,7 +73,7 @@ def from_arguments(args, generator, size, options, images=0, state=None):
     )
     resumed = run.resume()
     if not resumed and state:
-        run.load_milestone(state)
+        run.load_milestone(state, parts)
     print(f"{len(pixels)} pictures, {len(held_out)} held out, resumed: {resumed}", flush=True)
     return run
 
@@ -137,14 +139,14 @@ class GanRun:
         self.images, self.start, self.kid_at = state["images"], state["start"], state["kid_at"]
         return True
 
-    def load_milestone(self, path):
+    def load_milestone(self, path, parts):
         """What save_milestone kept; the averaged weights are those this run was made with."""
         tensors, metadata = safetensors.read(path)
         if int(metadata["images_seen"]) != self.images:
             raise SystemExit(
                 f"{path}: {metadata['images_seen']} images seen, its generator has {self.images}"
             )
-        for part in ("generator", "heads"):
+        for part in parts:
             state = {
                 name[len(part) + 1 :]: torch.from_numpy(value.astype(np.float32))
                 for name, value in tensors.items()
