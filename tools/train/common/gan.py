@@ -60,7 +60,7 @@ def prepare(args):
 def from_arguments(
     args, generator, size, options, images=0, state=None, parts=("generator", "heads")
 ):
-    """A run in args.run: resumed from its checkpoint, else from `parts` of the milestone file `state`."""
+    """A run in args.run, resumed from its checkpoint, else from `parts` of the file `state`."""
     pixels, held_out = data.load(args.data, size)
     run = GanRun(
         args.run,
