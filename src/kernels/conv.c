@@ -66,18 +66,13 @@ size_t gv_conv_blocked_bytes(const gv_conv_shape *s)
 
 void gv_conv_blocked_pack(void *packed, const float *w, const gv_conv_shape *s)
 {
-    float gain = gv_conv_gain(s);
     float *to = packed;
     for (int64_t kb = 0; kb < gv_blocks(s->k); kb++)
         for (int64_t cb = 0; cb < gv_blocks(s->c); cb++)
             for (int64_t tap = 0; tap < s->kh * s->kw; tap++)
                 for (int64_t c = cb * GV_LANES; c < (cb + 1) * GV_LANES; c++)
-                    for (int64_t k = kb * GV_LANES; k < (kb + 1) * GV_LANES; k++) {
-                        bool inside = k < s->k && c < s->c;
-                        int64_t from =
-                            inside ? gv_conv_weight_index(s, k, c, tap / s->kw, tap % s->kw) : 0;
-                        *to++ = inside ? w[from] * gain : 0.0f;
-                    }
+                    for (int64_t k = kb * GV_LANES; k < (kb + 1) * GV_LANES; k++)
+                        *to++ = gv_conv_packed_weight(w, s, k, c, tap);
 }
 
 /* ---- the kernels of this build and CPU ---- */
@@ -104,15 +99,14 @@ const gv_conv_kernel *const *gv_conv_kernels(size_t *count)
     /* In ascending order of what they ask of the CPU. */
     static const gv_conv_kernel *const list[] = {
         &gv_conv_ref,
+        &gv_conv_direct_avx2,
+        &gv_conv_direct_avx512,
 #if defined(GV_HAVE_DNNL)
         &gv_conv_dnnl,
 #endif
-        &gv_conv_direct_avx2,
-        &gv_conv_direct_avx512,
     };
-    size_t all = sizeof list / sizeof *list;
     gv_isa isa = gv_isa_best();
-    *count = isa == GV_ISA_AVX512 ? all : isa == GV_ISA_AVX2 ? all - 1 : all - 2;
+    *count = isa == GV_ISA_AVX512 ? sizeof list / sizeof *list : isa == GV_ISA_AVX2 ? 2 : 1;
     return list;
 }
 

@@ -57,8 +57,8 @@ typedef struct gv_conv_kernel {
     const char *(*detail)(const void *state);
 } gv_conv_kernel;
 
-/* The kernel for a shape on this CPU. GANVAS_KERNELS (a comma list is an order of preference) forces
- * a variant where it supports the shape: a kernel's name, or the part of it before the first dash
+/* The kernel for a shape on this CPU. GANVAS_KERNELS (a comma list is an order of preference)
+ * forces a variant where it supports the shape: a kernel's name, or the part of it before a dash
  * ("direct" is the widest that the CPU has). Never depends on the thread count. Never NULL: "ref"
  * supports everything. */
 const gv_conv_kernel *gv_conv_choose(const gv_conv_shape *s);

@@ -15,6 +15,7 @@
 #include "kernels/conv_tiles.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct phase {
@@ -30,6 +31,7 @@ typedef struct phase {
 
 typedef struct plan {
     const gv_conv_tiles *tiles;
+    bool narrow;
     bool samples_are_pixels;
     int64_t samples; /* 1 if they are pixels */
     /* Planes of the copied x, along each axis: row i of plane a is row i*planes + a + origin of x.
@@ -45,6 +47,50 @@ typedef struct plan {
     phase *phases;
     gv_conv_tap *taps;
 } plan;
+
+/* ---- narrow outputs: pictures ---- */
+
+/* With three output channels, 13 of 16 output lanes would multiply zeros: the lanes are input
+ * channels then. */
+static bool is_narrow(const gv_conv_shape *s)
+{
+    return s->k <= GV_CONV_NARROW && s->c >= GV_LANES / 2;
+}
+
+static int64_t tap_floats(const gv_conv_shape *s)
+{
+    return (is_narrow(s) ? GV_CONV_NARROW : GV_LANES) * GV_LANES;
+}
+
+static char *layout(char *text, size_t size, const gv_conv_shape *s)
+{
+    char blocked[160];
+    gv_conv_blocked_layout(blocked, sizeof blocked, s);
+    snprintf(text, size, "%s%s", is_narrow(s) ? "Ihw3o16i instead of " : "", blocked);
+    return text;
+}
+
+static size_t packed_bytes(const gv_conv_shape *s)
+{
+    if (!is_narrow(s))
+        return gv_conv_blocked_bytes(s);
+    return (size_t)(gv_blocks(s->c) * s->kh * s->kw * tap_floats(s)) * sizeof(float);
+}
+
+/* [c/16][ky][kx][k][c%16] */
+static void pack(void *packed, const float *w, const gv_conv_shape *s)
+{
+    if (!is_narrow(s)) {
+        gv_conv_blocked_pack(packed, w, s);
+        return;
+    }
+    float *to = packed;
+    for (int64_t cb = 0; cb < gv_blocks(s->c); cb++)
+        for (int64_t tap = 0; tap < s->kh * s->kw; tap++)
+            for (int64_t k = 0; k < GV_CONV_NARROW; k++)
+                for (int64_t c = cb * GV_LANES; c < (cb + 1) * GV_LANES; c++)
+                    *to++ = gv_conv_packed_weight(w, s, k, c, tap);
+}
 
 /* ---- planning: one axis ---- */
 
@@ -144,12 +190,12 @@ enum { VISIT_BYTES = 16 * 1024 };
 
 static void cut_into_tiles(const plan *p, phase *f)
 {
-    int64_t most = p->tiles->pixels[p->size_class];
+    int64_t most = p->narrow ? p->tiles->narrow_pixels : p->tiles->pixels[p->size_class];
     int64_t rows = p->samples * f->rows;
-    f->tile_rows = f->cols * 2 <= most && rows >= 2 ? 2 : 1;
+    f->tile_rows = !p->narrow && f->cols * 2 <= most && rows >= 2 ? 2 : 1;
     int64_t most_cols = most / f->tile_rows;
     f->tiles_across = (f->cols + most_cols - 1) / most_cols;
-    f->tile_cols = (f->cols + f->tiles_across - 1) / f->tiles_across;
+    f->tile_cols = p->narrow ? most_cols : (f->cols + f->tiles_across - 1) / f->tiles_across;
     f->tiles_across = (f->cols + f->tile_cols - 1) / f->tile_cols;
     f->tiles_down = (rows + f->tile_rows - 1) / f->tile_rows;
 }
@@ -200,7 +246,7 @@ static void make_phase(const plan *p, const gv_conv_shape *s, phase *f, gv_conv_
             taps[f->tap_count++] = (gv_conv_tap){
                 .x = (down->plane[i] * p->planes + across->plane[j]) * plane +
                      (down->at[i] * p->width + across->at[j]) * GV_CONV_X_PIXEL,
-                .w = (down->k[i] * s->kw + across->k[j]) * GV_LANES * GV_LANES,
+                .w = (down->k[i] * s->kw + across->k[j]) * tap_floats(s),
             };
 }
 
@@ -259,6 +305,7 @@ static gv_status make_plan(void **state, size_t *scratch_bytes, const gv_conv_sh
     if (!p)
         return gv_fail_memory(err, sizeof *p);
     p->tiles = tiles;
+    p->narrow = is_narrow(s);
 
     bool point = s->h == 1 && s->w == 1;
     axis down = make_axis(s, true, point), across = make_axis(s, false, point);
@@ -281,7 +328,7 @@ static gv_status make_plan(void **state, size_t *scratch_bytes, const gv_conv_sh
     }
     p->size_class = choose_size_class(p, s);
     p->groups = (gv_blocks(s->k) + (INT64_C(1) << p->size_class) - 1) >> p->size_class;
-    p->in_blocks = in_blocks_per_visit(p, s);
+    p->in_blocks = p->narrow ? gv_blocks(s->c) : in_blocks_per_visit(p, s);
     for (int64_t i = 0; i < p->phase_count; i++)
         cut_into_tiles(p, &p->phases[i]);
     cut_into_tasks(p);
@@ -437,6 +484,20 @@ static void run_tile(gv_conv_tile *t, const tile_job *j, int64_t kb, int64_t out
     *t = whole;
 }
 
+/* One narrow tile, as the largest powers of two. */
+static void run_narrow_tile(gv_conv_tile *t, const gv_conv_tiles *tiles, int64_t cols)
+{
+    while (cols > 0) {
+        int size = 0;
+        while (INT64_C(2) << size <= cols && 2 << size <= tiles->narrow_pixels)
+            size++;
+        tiles->narrow[size](t);
+        cols -= INT64_C(1) << size;
+        t->y[0] += t->y_pixel << size;
+        t->x[0] += (int64_t)GV_CONV_X_PIXEL << size;
+    }
+}
+
 /* All tiles of one task, for one group of output blocks and a run of input blocks. */
 static void visit(const tile_job *j, const phase *f, int64_t first, int64_t end, int64_t kb,
                   int64_t cb, int64_t blocks)
@@ -449,7 +510,7 @@ static void visit(const tile_job *j, const phase *f, int64_t first, int64_t end,
                       .tap_count = f->tap_count,
                       .y_pixel = p->samples_are_pixels ? j->y->sample : j->y->pixel * p->step,
                       .y_block = j->y->block,
-                      .w_in = j->s->kh * j->s->kw * GV_LANES * GV_LANES,
+                      .w_in = j->s->kh * j->s->kw * tap_floats(j->s),
                       .x_block = j->x.block,
                       .blocks = blocks,
                       .lanes = last ? j->s->c - (in - 1) * GV_LANES : GV_LANES,
@@ -469,7 +530,10 @@ static void visit(const tile_job *j, const phase *f, int64_t first, int64_t end,
             t.x[1] = t.x[0];
         }
         t.w = j->packed + kb * t.w_out + cb * t.w_in;
-        run_tile(&t, j, kb, outs, rows, cols, last);
+        if (p->narrow)
+            run_narrow_tile(&t, p->tiles, cols);
+        else
+            run_tile(&t, j, kb, outs, rows, cols, last);
     }
 }
 
@@ -532,10 +596,10 @@ static const char *detail_avx2(const void *state)
 
 const gv_conv_kernel gv_conv_direct_avx512 = {
     .name = "direct-avx512",
-    .layout = gv_conv_blocked_layout,
+    .layout = layout,
     .supports = supports,
-    .packed_bytes = gv_conv_blocked_bytes,
-    .pack = gv_conv_blocked_pack,
+    .packed_bytes = packed_bytes,
+    .pack = pack,
     .prepare = prepare_avx512,
     .run = run,
     .release = free_plan,
@@ -544,10 +608,10 @@ const gv_conv_kernel gv_conv_direct_avx512 = {
 
 const gv_conv_kernel gv_conv_direct_avx2 = {
     .name = "direct-avx2",
-    .layout = gv_conv_blocked_layout,
+    .layout = layout,
     .supports = supports,
-    .packed_bytes = gv_conv_blocked_bytes,
-    .pack = gv_conv_blocked_pack,
+    .packed_bytes = packed_bytes,
+    .pack = pack,
     .prepare = prepare_avx2,
     .run = run,
     .release = free_plan,

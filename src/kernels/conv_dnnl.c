@@ -93,7 +93,7 @@ static void pack_rows(float *to, const float *w, const gv_conv_shape *s)
 {
     for (int64_t c = 0; c < s->c; c++)
         for (int64_t k = 0; k < s->k; k++)
-            *to++ = w[gv_conv_weight_index(s, k, c, 0, 0)] * gv_conv_gain(s);
+            *to++ = gv_conv_packed_weight(w, s, k, c, 0);
 }
 
 /* [slice][c/16][k/16 within the slice][ky][kx][c%16][k%16]: oneDNN sees the gradient of a
@@ -107,8 +107,7 @@ static void pack_transposed(float *to, const float *w, const gv_conv_shape *s)
                 for (int64_t tap = 0; tap < taps; tap++)
                     for (int64_t c = cb * GV_LANES; c < (cb + 1) * GV_LANES; c++)
                         for (int64_t k = kb * GV_LANES; k < (kb + 1) * GV_LANES; k++)
-                            *to++ = w[gv_conv_weight_index(s, k, c, tap / s->kw, tap % s->kw)] *
-                                    gv_conv_gain(s);
+                            *to++ = gv_conv_packed_weight(w, s, k, c, tap);
 }
 
 static void pack(void *packed, const float *w, const gv_conv_shape *s)

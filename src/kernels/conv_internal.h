@@ -12,7 +12,7 @@ char *gv_conv_blocked_layout(char *text, size_t size, const gv_conv_shape *s);
 size_t gv_conv_blocked_bytes(const gv_conv_shape *s);
 void gv_conv_blocked_pack(void *packed, const float *w, const gv_conv_shape *s);
 
-/* gain * W(k,c,ky,kx) of conv.h; gv_conv_gain(s) is gain. */
+/* Where W(k,c,ky,kx) of conv.h is in the stored tensor. */
 static inline int64_t gv_conv_weight_index(const gv_conv_shape *s, int64_t k, int64_t c, int64_t ky,
                                            int64_t kx)
 {
@@ -27,6 +27,15 @@ static inline int64_t gv_conv_weight_index(const gv_conv_shape *s, int64_t k, in
 static inline float gv_conv_gain(const gv_conv_shape *s)
 {
     return s->gain == 0.0f ? 1.0f : s->gain;
+}
+
+/* gain * W(k,c,tap/kw,tap%kw), and 0 beyond K and C. */
+static inline float gv_conv_packed_weight(const float *w, const gv_conv_shape *s, int64_t k,
+                                          int64_t c, int64_t tap)
+{
+    if (k >= s->k || c >= s->c)
+        return 0.0f;
+    return w[gv_conv_weight_index(s, k, c, tap / s->kw, tap % s->kw)] * gv_conv_gain(s);
 }
 
 /* Counters behind gv_conv_calls: each run adds one to its own. */

@@ -75,6 +75,60 @@ static inline __attribute__((always_inline)) void tile(const gv_conv_tile *t, co
     }
 }
 
+/* Adds up the lanes: halves, quarters, pairs. */
+static inline float sum_lanes(vector v)
+{
+#if defined(__AVX512F__)
+    __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+#else
+    __m256 half = v;
+#endif
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+static inline __attribute__((always_inline)) void narrow(const gv_conv_tile *t, const int cols)
+{
+    vector acc[8 * GV_CONV_NARROW];
+    UNROLL for (int i = 0; i < cols * GV_CONV_NARROW; i++)
+        acc[i] = ZERO();
+    for (int64_t b = 0; b < t->blocks; b++) {
+        for (int64_t i = 0; i < t->tap_count; i++) {
+            const float *x = t->x[0] + b * t->x_block + t->taps[i].x;
+            const float *w = t->w + b * t->w_in + t->taps[i].w;
+            UNROLL for (int part = 0; part < PARTS; part++) {
+                vector weights[GV_CONV_NARROW];
+                UNROLL for (int k = 0; k < GV_CONV_NARROW; k++)
+                    weights[k] = LOAD(w + k * BLOCK + part * VECTOR_LANES);
+                UNROLL for (int p = 0; p < cols; p++) {
+                    vector pixel = LOAD(x + p * GV_CONV_X_PIXEL + part * VECTOR_LANES);
+                    UNROLL for (int k = 0; k < GV_CONV_NARROW; k++)
+                        acc[p * GV_CONV_NARROW + k] =
+                            FMA(weights[k], pixel, acc[p * GV_CONV_NARROW + k]);
+                }
+            }
+        }
+    }
+    UNROLL for (int p = 0; p < cols; p++) {
+        float *y = t->y[0] + p * t->y_pixel;
+        UNROLL for (int part = 0; part < PARTS; part++)
+            STORE(y + part * VECTOR_LANES, ZERO());
+        UNROLL for (int k = 0; k < GV_CONV_NARROW; k++)
+            y[k] = sum_lanes(acc[p * GV_CONV_NARROW + k]);
+    }
+}
+
+#define NARROW(cols)                                                                               \
+    static void narrow_##cols(const gv_conv_tile *t)                                               \
+    {                                                                                              \
+        narrow(t, cols);                                                                           \
+    }
+
+NARROW(1)
+NARROW(2)
+NARROW(4)
+
 #define TILE(rows, cols, outs)                                                                     \
     static void tile_##rows##x##cols##x##outs(const gv_conv_tile *t)                               \
     {                                                                                              \
@@ -115,6 +169,7 @@ TILE(2, 7, 2)
 TILES_1_TO_3(1, 4)
 TILES_4_TO_6(1, 4)
 TILES_1_TO_3(2, 4)
+NARROW(8)
 
 const gv_conv_tiles gv_conv_tiles_avx512 = {
     .pixels = {14, 14, 6},
@@ -123,6 +178,8 @@ const gv_conv_tiles gv_conv_tiles_avx512 = {
             {{NAMES_1_TO_3(1, 2), NAMES_4_TO_6(1, 2), NAME(1, 7, 2), NAMES_8_TO_14(1, 2)},
              {NAMES_1_TO_3(2, 2), NAMES_4_TO_6(2, 2), NAME(2, 7, 2)}},
             {{NAMES_1_TO_3(1, 4), NAMES_4_TO_6(1, 4)}, {NAMES_1_TO_3(2, 4)}}},
+    .narrow_pixels = 8,
+    .narrow = {narrow_1, narrow_2, narrow_4, narrow_8},
 };
 
 #else
@@ -133,6 +190,8 @@ const gv_conv_tiles gv_conv_tiles_avx2 = {
     .pixels = {6, 3, 0},
     .run = {{{NAMES_1_TO_3(1, 1), NAMES_4_TO_6(1, 1)}, {NAMES_1_TO_3(2, 1)}},
             {{NAMES_1_TO_3(1, 2)}, {NAME(2, 1, 2)}}},
+    .narrow_pixels = 4,
+    .narrow = {narrow_1, narrow_2, narrow_4},
 };
 
 #endif

@@ -32,11 +32,18 @@ typedef void gv_conv_tile_fn(const gv_conv_tile *t);
 
 enum { GV_CONV_TILE_COLS = 14, GV_CONV_TILE_SIZES = 3 };
 
+/* Up to GV_CONV_NARROW output channels (pictures) instead of blocks of 16: the lanes are input
+ * channels, w is [tap][GV_CONV_NARROW][16] for an input block, sums run over blocks, taps and at
+ * last the lanes. One row, all input blocks at once; y is overwritten. */
+enum { GV_CONV_NARROW = 3, GV_CONV_NARROW_SIZES = 4 };
+
 typedef struct gv_conv_tiles {
     /* At most so many pixels for 1, 2, 4 output blocks at a time; 0: not with this many. */
     int pixels[GV_CONV_TILE_SIZES];
     /* [log2 of output blocks][rows - 1][cols - 1]; NULL beyond `pixels`. */
     gv_conv_tile_fn *run[GV_CONV_TILE_SIZES][2][GV_CONV_TILE_COLS];
+    int narrow_pixels;
+    gv_conv_tile_fn *narrow[GV_CONV_NARROW_SIZES]; /* [log2 of the columns] */
 } gv_conv_tiles;
 
 extern const gv_conv_tiles gv_conv_tiles_avx2, gv_conv_tiles_avx512;

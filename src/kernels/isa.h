@@ -9,7 +9,8 @@
 
 typedef enum gv_isa { GV_ISA_BASE, GV_ISA_AVX2, GV_ISA_AVX512 } gv_isa;
 
-/* The best set that this CPU and the system have. */
+/* The best set that this CPU and the system have. GANVAS_MAX_ISA=AVX2 or BASE limits it, as
+ * ONEDNN_MAX_CPU_ISA does for oneDNN. */
 gv_isa gv_isa_best(void);
 
 /* src/meson.build defines GV_ISA_SUFFIX (_avx2, _avx512) for all sets but the baseline. */
