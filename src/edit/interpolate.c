@@ -74,7 +74,7 @@ gv_path_place gv_path_at(const gv_path *path, int64_t frame)
 {
     assert(path->ends >= 2 && path->frames >= 2 && frame >= 0 && frame < gv_path_count(path));
     int64_t pair = frame / path->frames;
-    bool closed = !path->loop && pair == pairs_of(path) - 1;
+    bool closed = path->closed || (!path->loop && pair == pairs_of(path) - 1);
     return (gv_path_place){
         .from = pair,
         .to = (pair + 1) % path->ends,
@@ -149,6 +149,11 @@ void gv_neighbours_free(gv_neighbours *n)
     gv_mem_free(n->moved);
     gv_mem_free(n->clamped);
     gv_mem_free(n);
+}
+
+void gv_neighbours_restart(gv_neighbours *n)
+{
+    n->any = false;
 }
 
 gv_status gv_neighbours_next(gv_neighbours *n, double *distance, const float *image, int threads,

@@ -27,6 +27,7 @@ typedef struct gv_path {
     int64_t ends;   /* 2 or more */
     int64_t frames; /* from one end to the next, 2 or more */
     bool loop;      /* back to the first end */
+    bool closed;    /* every pair begins and ends on its ends: the rows of a strip */
 } gv_path;
 
 /* Frames of the whole path: `frames` for each pair. */
@@ -37,8 +38,8 @@ typedef struct gv_path_place {
     double t;         /* in [0,1] between them */
 } gv_path_place;
 
-/* Every end is one frame and no frame comes twice: a pair leaves out its second end, where the next
- * begins, and the last pair of a path that does not loop ends on it. */
+/* Unless closed, every end is one frame and no frame comes twice: a pair leaves out its second end,
+ * where the next begins, and the last pair of a path that does not loop ends on it. */
 gv_path_place gv_path_at(const gv_path *path, int64_t frame);
 
 /* ---- how evenly it goes ---- */
@@ -51,6 +52,8 @@ typedef struct gv_neighbours gv_neighbours;
  * side  of the pictures, 16 or more */
 gv_status gv_neighbours_new(gv_neighbours **n, const gv_vgg *vgg, int64_t side, gv_error *err);
 void gv_neighbours_free(gv_neighbours *n);
+/* The next picture has none before it. */
+void gv_neighbours_restart(gv_neighbours *n);
 
 /* image [3,side,side], clamped to [-1,1] here. *distance is to the image of the call before, and
  * -1 at the first call.

@@ -21,8 +21,7 @@ gv_animation_kind gv_animation_kind_of_name(const char *name)
 
 int64_t gv_frame_delay(int64_t i, double fps, int64_t unit)
 {
-    return llround((double)(i + 1) * (double)unit / fps) -
-           llround((double)i * (double)unit / fps);
+    return llround((double)(i + 1) * (double)unit / fps) - llround((double)i * (double)unit / fps);
 }
 
 gv_status gv_animation_save(const gv_frames *frames, const char *path, double fps,
@@ -134,14 +133,14 @@ gv_status gv_animation_encode(uint8_t **data, size_t *size, const gv_frames *fra
         return gv_fail(err, GV_E_ARG, "a GIF shows at most %g frames a second, found %g",
                        GV_GIF_MAX_FPS, fps);
     if (frames->width > SIDE_MAX || frames->height > SIDE_MAX)
-        return gv_fail(err, GV_E_ARG, "an animation of %" PRId64 " x %" PRId64
-                       " pixels, at most %d are possible", frames->width, frames->height,
-                       (int)SIDE_MAX);
+        return gv_fail(err, GV_E_ARG,
+                       "an animation of %" PRId64 " x %" PRId64 " pixels, at most %d are possible",
+                       frames->width, frames->height, (int)SIDE_MAX);
     GV_TRY(gv_vips_start(err));
     size_t total = (size_t)frames->width * (size_t)frames->height * (size_t)frames->count * 3;
-    wrapped = vips_image_new_from_memory(frames->pixels, total, (int)frames->width,
-                                         (int)(frames->height * frames->count), 3,
-                                         VIPS_FORMAT_UCHAR);
+    wrapped =
+        vips_image_new_from_memory(frames->pixels, total, (int)frames->width,
+                                   (int)(frames->height * frames->count), 3, VIPS_FORMAT_UCHAR);
     if (wrapped == NULL ||
         vips_copy(wrapped, &in, "interpretation", VIPS_INTERPRETATION_sRGB, NULL) != 0) {
         status = gv_vips_fail(err, GV_E_MEMORY, "animation");

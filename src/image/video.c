@@ -111,11 +111,10 @@ static gv_status run_ffmpeg(const gv_frames *frames, const char *path, char *to,
     snprintf(rate, sizeof rate, "%.10g", fps);
     /* yuv420p is what players know; its sides are even, as those of all generators are. */
     char mark[] = "comment=ganvas " GANVAS_VERSION;
-    char *words[] = {"ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y",
-                     "-f",     "rawvideo", "-pix_fmt",     "rgb24",     "-s",    size,
-                     "-r",     rate,       "-i",           "pipe:0",    "-an",   "-pix_fmt",
-                     "yuv420p", "-b:v",    "4M",           "-metadata", mark,    "-f",
-                     "mp4",    to,         NULL};
+    char *words[] = {"ffmpeg",    "-nostdin", "-hide_banner", "-loglevel", "error",   "-y",   "-f",
+                     "rawvideo",  "-pix_fmt", "rgb24",        "-s",        size,      "-r",   rate,
+                     "-i",        "pipe:0",   "-an",          "-pix_fmt",  "yuv420p", "-b:v", "4M",
+                     "-metadata", mark,       "-f",           "mp4",       to,        NULL};
     GV_TRY(start(&child, words, fileno(in), fileno(messages), err));
     GV_TRY(wait_for(child, &result, cancel, err));
     if (!WIFEXITED(result) || WEXITSTATUS(result) != 0)
