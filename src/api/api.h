@@ -61,6 +61,7 @@ struct gv_text;
 typedef gv_status gv_command_fn(ganvas_engine *engine, const ganvas_settings *s,
                                 const ganvas_watch *watch, struct gv_text *text, json_t *record,
                                 gv_error *err);
-gv_command_fn gv_run_sample, gv_run_bench;
+gv_command_fn gv_run_interpolate, gv_run_mix;
+gv_command_fn gv_run_sample, gv_run_invert, gv_run_bench;
 
 #endif

@@ -7,6 +7,9 @@
 #include "base/memory.h"
 #include "job/inverter.h"
 
+/* Of one picture: each is a file, a record and a picture in the report. */
+#define GV_SNAPSHOTS_MAX 200
+
 typedef struct gv_invert_setup {
     gv_invert_options invert;
     gv_target_options picture;

@@ -7,6 +7,10 @@
 
 typedef enum gv_command_id {
     GV_COMMAND_SAMPLE,
+    GV_COMMAND_INVERT,
+    GV_COMMAND_SCRIBBLE,
+    GV_COMMAND_INTERPOLATE,
+    GV_COMMAND_MIX,
     GV_COMMAND_MODELS,
     GV_COMMAND_INSPECT,
     GV_COMMAND_CONVERT,
@@ -51,7 +55,7 @@ typedef struct gv_option {
 extern const gv_command gv_commands[GV_COMMANDS];
 extern const gv_option gv_options[];
 extern const int gv_options_count;
-#define GV_OPTIONS_MAX 64
+#define GV_OPTIONS_MAX 128
 
 /* NULL if there is none. */
 const gv_command *gv_command_find(const char *name);

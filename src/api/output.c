@@ -21,7 +21,13 @@ static const struct {
     {0, 4, "\x89PNG", "tEXtganvas\0", 11},
     {0, 3, "\xff\xd8\xff", "ganvas ", 7}, /* EXIF Software */
     {8, 4, "WEBP", "ganvas ", 7},
+    {0, 4, "GIF8", "ganvas ", 7},
+    {4, 4, "ftyp", "ganvas ", 7}, /* MP4: the comment */
     {0, 4, "PK\x03\x04", "ganvas.npy", 10},
+    {0, 11, "{\"ganvas\": \"", "\"command\": ", 11},
+    {0, 15, "<!doctype html>", "content=\"ganvas ", 16},
+    {0, 11, "evaluations", GV_OUTPUT_CURVE_HEADER "\n", sizeof GV_OUTPUT_CURVE_HEADER},
+    {0, 5, "name,", GV_OUTPUT_INDEX_HEADER "\n", sizeof GV_OUTPUT_INDEX_HEADER},
     {8, 1, "{", "\"" GV_OUTPUT_WRITER_KEY "\"", sizeof GV_OUTPUT_WRITER_KEY + 1}, /* safetensors */
 };
 

@@ -15,5 +15,9 @@ gv_status gv_output_make_folder(const char *path, gv_error *err);
 
 /* The key by which a safetensors file of ours is known; its value names version and command. */
 #define GV_OUTPUT_WRITER_KEY "ganvas_writer"
+/* First lines of our .csv files. */
+#define GV_OUTPUT_CURVE_HEADER "evaluations,start,seconds,loss"
+#define GV_OUTPUT_INDEX_HEADER                                                                     \
+    "name,source,status,loss,lpips,mean_lpips,psnr,evaluations,seconds,row,error"
 
 #endif

@@ -64,6 +64,13 @@ static gv_status dispatch(ganvas_engine *engine, const ganvas_settings *s,
     switch (s->command->id) {
     case GV_COMMAND_SAMPLE:
         return gv_run_sample(engine, s, watch, text, record, err);
+    case GV_COMMAND_INTERPOLATE:
+        return gv_run_interpolate(engine, s, watch, text, record, err);
+    case GV_COMMAND_MIX:
+        return gv_run_mix(engine, s, watch, text, record, err);
+    case GV_COMMAND_INVERT:
+    case GV_COMMAND_SCRIBBLE:
+        return gv_run_invert(engine, s, watch, text, record, err);
     case GV_COMMAND_BENCH:
         return gv_run_bench(engine, s, watch, text, record, err);
     case GV_COMMAND_CONVERT:
@@ -84,6 +91,7 @@ ganvas_status ganvas_run(ganvas_result *result, ganvas_engine *engine,
     gv_text text = {0};
     json_t *record = NULL;
     gv_status status;
+    bool batch_told = false;
     if (settings->command->id == GV_COMMAND_MODELS || settings->command->id == GV_COMMAND_INSPECT) {
         status = describe(result, engine, settings, err);
         goto done;
@@ -95,7 +103,9 @@ ganvas_status ganvas_run(ganvas_result *result, ganvas_engine *engine,
         goto done;
     }
     status = dispatch(engine, settings, watch, &text, record, err);
-    if (status != GV_OK && status != GV_E_CANCELLED)
+    /* A batch tells what it did although some of it failed. */
+    batch_told = json_object_get(record, "failures") != NULL;
+    if (status != GV_OK && status != GV_E_CANCELLED && !batch_told)
         goto done;
     /* Kept apart, so that what cancelled left behind is still told. */
     gv_status told = GV_OK;
@@ -111,7 +121,7 @@ ganvas_status ganvas_run(ganvas_result *result, ganvas_engine *engine,
 done:
     gv_text_deinit(&text);
     json_decref(record);
-    if (status != GV_OK && status != GV_E_CANCELLED)
+    if (status != GV_OK && status != GV_E_CANCELLED && !batch_told)
         ganvas_result_deinit(result);
     return status;
 }

@@ -173,6 +173,8 @@ static gv_status tidy_mask(gv_target *t, const char *path, gv_error *err)
 {
     int64_t count = t->side * t->side, full = 0, empty = 0;
     for (int64_t i = 0; i < count; i++) {
+        if (t->mask[i] > 0.9999f) /* weights of a filter add up to 1 but for rounding */
+            t->mask[i] = 1.0f;
         full += t->mask[i] == 1.0f;
         empty += t->mask[i] == 0.0f;
         for (int64_t c = 0; c < 3; c++) {
