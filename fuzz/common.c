@@ -12,7 +12,8 @@
 enum {
     MEMORY_FACTOR = 24,
     ARENA_HEADER = 64, /* under the sanitizer every allocation of an arena is a block of its own */
-    LARGE_VIEW = 1 << 16
+    LARGE_VIEW = 1 << 16,
+    TREE_LINES = 500
 };
 
 #ifdef GV_CANARY
@@ -58,6 +59,29 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
+/* Of libFuzzer; absent in a replay, which does not mutate. */
+__attribute__((weak)) size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+
+/* Now and then a few bytes are repeated very often, in place: no other mutation gets as far as the
+ * limits of memory. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+{
+    enum { ONE_IN = 16, LONGEST = 12 };
+    if (seed % ONE_IN != 0 || size == 0 || size >= max_size)
+        return LLVMFuzzerMutate(data, size, max_size);
+    seed /= ONE_IN;
+    size_t begin = seed % size;
+    size_t length = 1 + seed / 65536 % LONGEST;
+    if (length > size - begin)
+        length = size - begin;
+    size_t repeats = (max_size - size) / length;
+    repeats = repeats >> seed % 4;
+    memmove(data + begin + repeats * length, data + begin, size - begin);
+    for (size_t i = 0; i < repeats * length; i++)
+        data[begin + i] = data[begin + repeats * length + i % length];
+    return size + repeats * length;
+}
+
 _Noreturn void fuzz_fail(const char *file, int line, const char *text)
 {
     fprintf(stderr, "%s:%d: CHECK(%s) failed\n", file, line, text);
@@ -98,7 +122,7 @@ void fuzz_check_leaks(void)
     CHECK(gv_mem_live() == 0);
 }
 
-void fuzz_read_view(const gv_view *v)
+void fuzz_read_view(const gv_view *v, const uint8_t *data, size_t size)
 {
     CHECK(v->dims >= 0 && v->dims <= GV_MAX_DIMS && v->name);
     int64_t count = gv_view_count(v);
@@ -106,6 +130,10 @@ void fuzz_read_view(const gv_view *v)
     CHECK(count >= 0);
     if (count == 0)
         return;
+    const uint8_t *last = v->data + item - 1;
+    for (int i = 0; i < v->dims; i++)
+        last += (v->shape[i] - 1) * v->stride[i] * (int64_t)item;
+    CHECK(!data || (v->data >= data && last < data + size));
     if ((uint64_t)count * item <= LARGE_VIEW) {
         float *values = malloc((size_t)count * 8);
         CHECK(values);
@@ -115,10 +143,20 @@ void fuzz_read_view(const gv_view *v)
         free(values);
         return;
     }
-    const uint8_t *last = v->data + item - 1;
-    for (int i = 0; i < v->dims; i++)
-        last += (v->shape[i] - 1) * v->stride[i] * (int64_t)item;
     volatile uint8_t sum = *v->data;
     sum ^= *last;
     (void)sum;
+}
+
+void fuzz_read_checkpoint(gv_checkpoint *ck, const uint8_t *data, size_t size)
+{
+    CHECK(gv_checkpoint_count(ck) > 0);
+    /* Protocol 2 writes bytes as text in latin1: those are decoded to somewhere else. */
+    bool decoded = memmem(data, size, "latin1", strlen("latin1")) != NULL;
+    for (size_t i = 0; i < gv_checkpoint_count(ck); i++) {
+        const gv_view *v = gv_checkpoint_at(ck, i);
+        CHECK(gv_checkpoint_find(ck, v->name) == v);
+        fuzz_read_view(v, decoded ? NULL : data, size);
+    }
+    gv_mem_free(gv_checkpoint_tree_text(ck, TREE_LINES));
 }

@@ -10,14 +10,12 @@ static int depth_of(const json_t *value)
     const char *key;
     json_t *item;
     if (json_is_array(value)) {
-        json_array_foreach(value, i, item)
-        {
+        json_array_foreach(value, i, item) {
             int depth = depth_of(item);
             deepest = depth > deepest ? depth : deepest;
         }
     } else if (json_is_object(value)) {
-        json_object_foreach((json_t *)(uintptr_t)value, key, item)
-        {
+        json_object_foreach((json_t *)(uintptr_t)value, key, item) {
             int depth = depth_of(item);
             deepest = depth > deepest ? depth : deepest;
         }
@@ -33,9 +31,11 @@ static size_t members_of(const json_t *value)
     const char *key;
     json_t *item;
     if (json_is_array(value)) {
-        json_array_foreach(value, i, item) members += members_of(item);
+        json_array_foreach(value, i, item)
+            members += members_of(item);
     } else if (json_is_object(value)) {
-        json_object_foreach((json_t *)(uintptr_t)value, key, item) members += 1 + members_of(item);
+        json_object_foreach((json_t *)(uintptr_t)value, key, item)
+            members += 1 + members_of(item);
     }
     return members;
 }

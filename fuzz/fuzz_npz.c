@@ -20,7 +20,7 @@ static void read_archive(const uint8_t *data, size_t size)
     fuzz_check_status(status, &err);
     for (size_t i = 0; i < count; i++) {
         CHECK(i == 0 || strcmp(views[i - 1].name, views[i].name) != 0);
-        fuzz_read_view(&views[i]);
+        fuzz_read_view(&views[i], NULL, 0); /* perhaps inflated */
     }
     gv_arena_deinit(&arena);
 }
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         gv_status status = gv_npy_read(&v, data, size, "file", &err);
         fuzz_check_status(status, &err);
         if (status == GV_OK)
-            fuzz_read_view(&v);
+            fuzz_read_view(&v, data, size);
     }
     fuzz_check_leaks();
     return 0;

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_memory_end(size, GV_JSON_FLOOR + 4096);
     fuzz_check_status(status, &err);
     for (size_t i = 0; i < count; i++) {
-        fuzz_read_view(&views[i]);
+        fuzz_read_view(&views[i], data, size);
         covered += (size_t)gv_view_count(&views[i]) * gv_dtype_size(views[i].type);
     }
     if (status == GV_OK)

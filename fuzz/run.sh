@@ -43,28 +43,46 @@ run() {
 fuzz() {
     mkdir -p "$work/$1/found"
     run "$1" -max_total_time="$seconds" -print_final_stats=1 -use_value_profile=1 -len_control=20 \
-        -dict="../../../fuzz/dict/$1.dict" found "../../../fuzz/corpus/$1" \
+        -dict="../../../fuzz/dict/$1.dict" found "../../../fuzz/corpus/$1" "../seeds/$1" \
         >"$work/$1/log" 2>&1 || true
 }
 
-# The fewest inputs that cover what all of them cover; past the limits the largest are left out.
+# merge TARGET FOLDER OPTIONS...: a small set of inputs that covers what all of them cover
+merge() {
+    target=$1
+    folder=$2
+    shift 2
+    rm -rf "${work:?}/$target/$folder"
+    mkdir "$work/$target/$folder"
+    run "$target" -set_cover_merge=1 "$@" "$folder" "../../../fuzz/corpus/$target" \
+        "../seeds/$target" found >>"$work/$target/merge-log" 2>&1
+}
+
+# by_size FOLDER
+by_size() {
+    find "$1" -type f -printf '%s %p\n' | sort -n | cut -d ' ' -f 2
+}
+
+# The corpus becomes the inputs that together reach every edge, and, as far as the limits allow,
+# those that reach them in other numbers.
 keep() {
-    rm -rf "$work/$1/merged"
-    mkdir "$work/$1/merged"
-    run "$1" -merge=1 merged "../../../fuzz/corpus/$1" found >"$work/$1/merge-log" 2>&1
+    merge "$1" edges -use_counters=0
+    merge "$1" counters
     rm -rf "fuzz/corpus/$1"
     mkdir "fuzz/corpus/$1"
     count=0 bytes=0
-    for file in $(find "$work/$1/merged" -type f -printf '%s %p\n' | sort -n | cut -d ' ' -f 2); do
-        size=$(stat -c %s "$file")
-        count=$((count + 1)) bytes=$((bytes + size))
+    for file in $(by_size "$work/$1/edges") $(by_size "$work/$1/counters"); do
+        name=$(basename "$file" | cut -c 1-16)
+        [ ! -f "fuzz/corpus/$1/$name" ] || continue
+        count=$((count + 1)) bytes=$((bytes + $(stat -c %s "$file")))
         if [ $count -gt $MOST_FILES ] || [ $bytes -gt $MOST_BYTES ]; then
             break
         fi
-        cp "$file" "fuzz/corpus/$1/$(basename "$file" | cut -c 1-16)"
+        cp "$file" "fuzz/corpus/$1/$name"
     done
 }
 
+python3 fuzz/make_seeds.py $work/seeds
 running=0
 for target in "$@"; do
     fuzz "$target" &

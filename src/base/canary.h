@@ -4,7 +4,7 @@
 #ifndef GV_BASE_CANARY_H
 #define GV_BASE_CANARY_H
 
-#define GV_CANARY_JSON_1 11        /* a backslash skips the next byte even at the end of the text */
+#define GV_CANARY_JSON_1 11        /* a string may lack its closing quote */
 #define GV_CANARY_JSON_2 12        /* no limit of depth */
 #define GV_CANARY_JSON_3 13        /* no limit of memory */
 #define GV_CANARY_SAFETENSORS_1 21 /* a tensor may end past the end of the file */
@@ -20,8 +20,8 @@
 #define GV_CANARY_PICKLE_2 52      /* memo entries beyond the memo are fetched */
 #define GV_CANARY_PICKLE_3 53      /* no limit of memory */
 #define GV_CANARY_TORCH_1 61       /* a tensor may reach past its storage */
-#define GV_CANARY_TORCH_2 62       /* a storage may be shorter than the pickle says */
-#define GV_CANARY_TORCH_3 63       /* more dimensions than a view holds */
+#define GV_CANARY_TORCH_2 62       /* a part of a storage may lie outside of it */
+#define GV_CANARY_TORCH_3 63       /* the type of a storage may be any value */
 
 #ifdef GV_CANARY
 extern int gv_canary;

@@ -41,9 +41,9 @@ static bool is_number_byte(char c)
 static void scan_string(scan *s)
 {
     size_t begin = s->pos;
-    while (s->pos < s->size && s->text[s->pos] != '"') {
+    while ((s->pos < s->size || GV_CANARY_IS(JSON_1)) && s->text[s->pos] != '"') {
         bool escape = s->text[s->pos] == '\\';
-        s->pos += escape && (s->pos + 1 < s->size || GV_CANARY_IS(JSON_1)) ? 2 : 1;
+        s->pos += escape && s->pos + 1 < s->size ? 2 : 1;
     }
     size_t length = s->pos - begin;
     if (s->pos < s->size)

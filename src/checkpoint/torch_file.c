@@ -69,7 +69,7 @@ static const gv_torch_blob *find_blob(const gv_torch_blob *blobs, size_t count, 
 static gv_status read_type(gv_dtype *type, const gv_pickle_value *global, const char *where,
                            gv_error *err)
 {
-    if (!global || global->kind != GV_PICKLE_GLOBAL)
+    if (!global || (global->kind != GV_PICKLE_GLOBAL && !GV_CANARY_IS(TORCH_3)))
         return gv_fail(err, GV_E_FORMAT, "%s: a storage without a type", where);
     for (size_t i = 0; i < sizeof storages / sizeof *storages; i++) {
         if (gv_pickle_is_global(global, "torch", storages[i].name) ||
@@ -206,7 +206,7 @@ static gv_status read_shape(gv_view *v, const gv_pickle_value *size, const gv_pi
                             const char *where, gv_error *err)
 {
     if (!size || !stride || size->kind != GV_PICKLE_TUPLE || stride->kind != GV_PICKLE_TUPLE ||
-        (size->count != stride->count && !GV_CANARY_IS(TORCH_3)))
+        size->count != stride->count)
         return gv_fail(err, GV_E_FORMAT, "%s: has no shape, or strides that do not match it",
                        where);
     if (size->count > GV_MAX_DIMS)

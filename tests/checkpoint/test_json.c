@@ -260,7 +260,7 @@ static void memory(void **state)
          true},
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        for (size_t size = 1 << 18; size <= 1 << 22; size = size * 21 / 16) {
+        for (size_t size = 1 << 17; size <= 1 << 19; size = size * 9 / 8) {
             char *text = repeat(texts[i].head, texts[i].unit, texts[i].tail, size);
             size_t length = strlen(text);
             json_t *value;
