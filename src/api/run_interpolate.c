@@ -79,6 +79,11 @@ static gv_status read_target(journey *j, gv_error *err)
     if (kind == GV_ANIMATION_GIF && j->fps > GV_GIF_MAX_FPS)
         return gv_fail(err, GV_E_ARG, "--fps: a GIF shows at most %g frames a second, found %g",
                        GV_GIF_MAX_FPS, j->fps);
+    if (kind == GV_ANIMATION_MP4) {
+        gv_status found = gv_video_check(err);
+        if (found != GV_OK)
+            return found;
+    }
     j->record_path = gv_arena_format(&j->arena, "%.*s.json", (int)(end - j->out), j->out);
     gv_status status = gv_output_check(j->out, j->force, err);
     return status == GV_OK ? check_record(j, err) : status;

@@ -43,7 +43,10 @@ gv_status gv_animation_encode(uint8_t **data, size_t *size, const gv_frames *fra
 gv_status gv_animation_save(const gv_frames *frames, const char *path, double fps,
                             const char *record, const gv_cancel *cancel, gv_error *err);
 
-/* MP4 by ffmpeg, found in PATH and started without a shell: video.c. */
+/* ---- MP4 by ffmpeg, found in PATH and started without a shell: video.c ---- */
+
+/* GV_E_UNSUPPORTED if there is no ffmpeg: to be asked before long work. */
+gv_status gv_video_check(gv_error *err);
 gv_status gv_video_save(const gv_frames *frames, const char *path, double fps,
                         const gv_cancel *cancel, gv_error *err);
 

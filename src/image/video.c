@@ -7,15 +7,34 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 extern char **environ;
+
+gv_status gv_video_check(gv_error *err)
+{
+    static const char program[] = "ffmpeg";
+    const char *path = getenv("PATH");
+    for (const char *p = path != NULL ? path : ""; *p != '\0'; p += *p == ':') {
+        char name[PATH_MAX];
+        size_t length = strcspn(p, ":");
+        int written = snprintf(name, sizeof name, "%.*s/%s", (int)length, p, program);
+        p += length;
+        if (length > 0 && written > 0 && (size_t)written < sizeof name && access(name, X_OK) == 0)
+            return GV_OK;
+    }
+    return gv_fail(err, GV_E_UNSUPPORTED,
+                   ".mp4 needs the program ffmpeg, which is not installed; .gif and .webp do "
+                   "without");
+}
 
 /* A process group of its own: Ctrl-C on the terminal is ours to handle. */
 static gv_status start(pid_t *child, char **words, int in, int messages, gv_error *err)
@@ -41,10 +60,6 @@ static gv_status start(pid_t *child, char **words, int in, int messages, gv_erro
         failed = posix_spawnp(child, words[0], &files, &attributes, words, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
-    if (failed == ENOENT)
-        return gv_fail(err, GV_E_UNSUPPORTED,
-                       ".mp4 needs the program ffmpeg, which is not installed; .gif and .webp do "
-                       "without");
     return failed == 0 ? GV_OK : gv_fail(err, GV_E_IO, "ffmpeg: %s", strerror(failed));
 }
 
@@ -138,7 +153,9 @@ gv_status gv_video_save(const gv_frames *frames, const char *path, double fps,
         return gv_fail_memory(err, room);
     snprintf(to, room, "%s%s.tmp-%ld", prefix, path, (long)getpid());
     const char *temporary = to + sizeof prefix - 1;
-    gv_status status = run_ffmpeg(frames, path, to, fps, cancel, err);
+    gv_status status = gv_video_check(err);
+    if (status == GV_OK)
+        status = run_ffmpeg(frames, path, to, fps, cancel, err);
     if (status == GV_OK && rename(temporary, path) != 0)
         status = gv_fail(err, GV_E_IO, "%s: %s", path, strerror(errno));
     if (status != GV_OK)
