@@ -5,6 +5,8 @@
 
 #include "kernels/map.h"
 
+#include <stddef.h>
+
 /* Items (pixels, rows, blocks: the kernel knows) first <= i < first + count of one channel block
  * of one sample. */
 typedef struct gv_piece {
@@ -36,6 +38,18 @@ void gv_for_pieces(const gv_cut *cut, gv_piece_fn *fn, void *ctx);
 static inline float *gv_at(const gv_map *m, int64_t n, int64_t block, int64_t pixel)
 {
     return m->data + (m->n > 1 ? n * m->sample : 0) + block * m->block + pixel * m->pixel;
+}
+
+/* Pixels from one on: pixel i lies at at + i*step. Loops that step through several maps this way
+ * keep addresses in registers. at NULL: the map is absent. */
+typedef struct gv_walk {
+    float *at;
+    int64_t step;
+} gv_walk;
+
+static inline gv_walk gv_walk_from(const gv_map *m, int64_t n, int64_t block, int64_t pixel)
+{
+    return (gv_walk){m->data ? gv_at(m, n, block, pixel) : NULL, m->pixel};
 }
 
 /* Floats in a pixel of one block: 16, or 1 in a plane. */

@@ -46,7 +46,7 @@ GV_INLINE float activate(float v, gv_act act, float slope)
 {
     switch (act) {
     case GV_ACT_RELU:
-        return v < 0.0f ? 0.0f : v;
+        return 0.0f > v ? 0.0f : v;
     case GV_ACT_LRELU:
         return v > 0.0f ? v : v * slope;
     case GV_ACT_TANH:
@@ -59,7 +59,8 @@ GV_INLINE float activate(float v, gv_act act, float slope)
 
 GV_INLINE float clamp_to(float v, float limit)
 {
-    return v > limit ? limit : v < -limit ? -limit : v;
+    float low = limit < v ? limit : v;
+    return -limit > low ? -limit : low;
 }
 
 /* The activation's derivative; at 0 that of the negative side, as in torch. */
@@ -106,103 +107,122 @@ typedef struct block_terms {
     int used; /* lanes */
 } block_terms;
 
-static void load_block(block_terms *k, const bias_act *c, int64_t n, int64_t b)
+/* By value, so that the compiler sees that no store to a map changes it. */
+static block_terms terms_of(const bias_act *c, int64_t n, int64_t b)
 {
     const gv_map *scale = &c->x[1];
+    block_terms k = {.used = gv_lanes_used(c->x->c, b),
+                     .strength = c->a->noise_strength,
+                     .slope = c->a->slope,
+                     .gain = c->a->gain,
+                     .limit = c->a->clamp > 0.0f ? c->a->clamp : INFINITY};
     for (int l = 0; l < GV_LANES; l++) {
-        k->scale[l] = scale->data ? gv_at(scale, n, b, 0)[l] : 1.0f;
-        k->bias[l] = c->bias ? c->bias[b * GV_LANES + l] * c->a->bias_gain : 0.0f;
+        k.scale[l] = scale->data ? gv_at(scale, n, b, 0)[l] : 1.0f;
+        k.bias[l] = c->bias ? c->bias[b * GV_LANES + l] * c->a->bias_gain : 0.0f;
     }
-    k->used = gv_lanes_used(c->x->c, b);
-    k->strength = c->a->noise_strength;
-    k->slope = c->a->slope;
-    k->gain = c->a->gain;
-    k->limit = c->a->clamp > 0.0f ? c->a->clamp : INFINITY;
+    return k;
 }
 
-/* The noise of pixel p, 0 without noise. */
-GV_INLINE float noise_at(const gv_map *noise, int64_t n, int64_t p)
+/* strength * noise of a pixel, 0 without noise. */
+GV_INLINE float noise_at(gv_walk noise, int64_t i, float strength)
 {
-    return noise->data ? *gv_at(noise, n, 0, p) : 0.0f;
+    return noise.at ? strength * noise.at[i * noise.step] : 0.0f;
 }
 
-/* v = what the activation is applied to */
-GV_INLINE void before_act(float *v, const block_terms *k, const float *x, float noise)
+/* Zeros beyond the channels of a last block, in a pass of its own as few blocks need it. */
+static void clear_beyond(gv_walk m, int64_t count, int used)
 {
-    noise *= k->strength;
-#pragma omp simd
-    for (int l = 0; l < GV_LANES; l++)
-        v[l] = x[l] * k->scale[l] + noise + k->bias[l];
-    gv_lanes_clear(v, k->used); /* the noise goes to all lanes */
+    for (int64_t i = 0; used < GV_LANES && i < count; i++)
+        gv_lanes_clear(m.at + i * m.step, used);
 }
 
 GV_INLINE void fwd_run(const bias_act *c, const gv_piece *p, gv_act act)
 {
-    block_terms k;
-    load_block(&k, c, p->n, p->block);
-    for (int64_t i = p->first; i < p->first + p->count; i++) {
-        float v[GV_LANES];
-        float *y = gv_at(c->y, p->n, p->block, i);
-        before_act(v, &k, gv_at(&c->x[0], p->n, p->block, i), noise_at(&c->x[2], p->n, i));
+    const block_terms k = terms_of(c, p->n, p->block);
+    gv_walk xs = gv_walk_from(&c->x[0], p->n, p->block, p->first);
+    gv_walk ys = gv_walk_from(c->y, p->n, p->block, p->first);
+    gv_walk noises = gv_walk_from(&c->x[2], p->n, 0, p->first);
+    for (int64_t i = 0; i < p->count; i++) {
+        const float *x = xs.at + i * xs.step;
+        float *y = ys.at + i * ys.step;
+        float noise = noise_at(noises, i, k.strength);
 #pragma omp simd
-        for (int l = 0; l < GV_LANES; l++)
-            y[l] = clamp_to(activate(v[l], act, k.slope) * k.gain, k.limit);
+        for (int l = 0; l < GV_LANES; l++) {
+            float v = x[l] * k.scale[l] + noise + k.bias[l];
+            y[l] = clamp_to(activate(v, act, k.slope) * k.gain, k.limit);
+        }
     }
+    clear_beyond(ys, p->count, k.used); /* the noise went to all lanes */
 }
 
-/* d = d(result)/d(value before the activation) of pixel i */
-GV_INLINE void slopes(float *d, const bias_act *c, const block_terms *k, int64_t n, int64_t b,
-                      int64_t i, gv_act act)
+/* What the derivative is taken from, from one pixel on: y, or x and noise. */
+typedef struct sources {
+    gv_walk y, x, noise;
+} sources;
+
+GV_INLINE sources sources_from(const bias_act *c, int64_t n, int64_t b, int64_t first)
 {
-    if (c->y) {
-        const float *y = gv_at(c->y, n, b, i);
+    return (sources){c->y ? gv_walk_from(c->y, n, b, first) : (gv_walk){NULL, 0},
+                     gv_walk_from(&c->x[0], n, b, first), gv_walk_from(&c->x[2], n, 0, first)};
+}
+
+/* g = dy * d(result)/d(value before the activation) of pixel i */
+GV_INLINE void through_act(float *g, const float *dy, const block_terms *k, sources s, int64_t i,
+                           gv_act act)
+{
+    if (s.y.at) {
+        const float *y = s.y.at + i * s.y.step;
 #pragma omp simd
         for (int l = 0; l < GV_LANES; l++)
-            d[l] = k->gain * derivative_from_y(y[l], act, k->slope, k->gain);
+            g[l] = dy[l] * (k->gain * derivative_from_y(y[l], act, k->slope, k->gain));
         return;
     }
-    float v[GV_LANES];
-    before_act(v, k, gv_at(&c->x[0], n, b, i), noise_at(&c->x[2], n, i));
+    const float *x = s.x.at + i * s.x.step;
+    float noise = noise_at(s.noise, i, k->strength);
 #pragma omp simd
     for (int l = 0; l < GV_LANES; l++) {
-        float y = activate(v[l], act, k->slope) * k->gain;
-        float s = k->gain * derivative(v[l], act, k->slope);
-        d[l] = y > k->limit ? 0.0f : y < -k->limit ? 0.0f : s;
+        float v = x[l] * k->scale[l] + noise + k->bias[l];
+        float y = activate(v, act, k->slope) * k->gain;
+        float d = k->gain * derivative(v, act, k->slope);
+        g[l] = dy[l] * (fabsf(y) > k->limit ? 0.0f : d);
     }
 }
 
 /* dx and dscale; with dscale the piece is a whole block. */
 GV_INLINE void bwd_run(const bias_act *c, const gv_piece *p, gv_act act)
 {
-    block_terms k;
-    load_block(&k, c, p->n, p->block);
+    const block_terms k = terms_of(c, p->n, p->block);
+    const sources s = sources_from(c, p->n, p->block, p->first);
+    gv_walk dys = gv_walk_from(c->dy, p->n, p->block, p->first);
+    gv_walk dxs = gv_walk_from(&c->dx[0], p->n, p->block, p->first);
+    const gv_map *dscale = &c->dx[1];
+    bool want_dscale = dscale->data, more = c->add[0];
     gv_lane_sums sums = {0};
-    for (int64_t i = p->first; i < p->first + p->count; i++) {
-        float d[GV_LANES];
-        const float *dy = gv_at(c->dy, p->n, p->block, i);
-        slopes(d, c, &k, p->n, p->block, i, act);
-#pragma omp simd
-        for (int l = 0; l < GV_LANES; l++)
-            d[l] *= dy[l];
-        if (c->dx[1].data) {
-            const float *x = gv_at(&c->x[0], p->n, p->block, i);
+    for (int64_t i = 0; i < p->count; i++) {
+        float g[GV_LANES];
+        through_act(g, dys.at + i * dys.step, &k, s, i, act);
+        if (want_dscale) {
+            const float *x = s.x.at + i * s.x.step;
 #pragma omp simd
             for (int l = 0; l < GV_LANES; l++)
-                sums.part[l] += d[l] * x[l];
+                sums.part[l] += g[l] * x[l];
             if (i % GV_SUM_PIXELS == GV_SUM_PIXELS - 1)
                 gv_sums_flush(&sums);
         }
-        if (c->dx[0].data) {
+        if (dxs.at) {
 #pragma omp simd
             for (int l = 0; l < GV_LANES; l++)
-                d[l] *= k.scale[l];
-            gv_lanes_put(gv_at(&c->dx[0], p->n, p->block, i), c->add[0], d);
+                g[l] *= k.scale[l];
+            gv_lanes_put(dxs.at + i * dxs.step, more, g);
         }
     }
-    if (c->dx[1].data) {
+    if (dxs.at)
+        clear_beyond(dxs, p->count, k.used);
+    if (want_dscale) {
         float sum[GV_LANES];
         gv_sums_take(sum, &sums);
-        gv_lanes_put(gv_at(&c->dx[1], p->n, p->block, 0), c->add[1], sum);
+        gv_lanes_clear(sum, k.used);
+        gv_lanes_put(gv_at(dscale, p->n, p->block, 0), c->add[1], sum);
     }
 }
 
@@ -214,15 +234,15 @@ GV_INLINE void bwd_noise_run(const bias_act *c, const gv_piece *p, gv_act act)
     int64_t from = dnoise->n > 1 ? p->n : 0, to = dnoise->n > 1 ? p->n + 1 : c->dy->n;
     for (int64_t n = from; n < to; n++) {
         for (int64_t b = 0; b < gv_blocks(c->dy->c); b++) {
-            block_terms k;
-            load_block(&k, c, n, b);
+            const block_terms k = terms_of(c, n, b);
+            const sources s = sources_from(c, n, b, p->first);
+            gv_walk dys = gv_walk_from(c->dy, n, b, p->first);
             for (int64_t i = 0; i < p->count; i++) {
-                float d[GV_LANES];
-                const float *dy = gv_at(c->dy, n, b, p->first + i);
-                slopes(d, c, &k, n, b, p->first + i, act);
+                float g[GV_LANES];
+                through_act(g, dys.at + i * dys.step, &k, s, i, act);
 #pragma omp simd
                 for (int l = 0; l < GV_LANES; l++)
-                    sum[i][l] += d[l] * dy[l] * k.strength;
+                    sum[i][l] += g[l] * k.strength;
             }
         }
     }
@@ -234,35 +254,34 @@ GV_INLINE void bwd_noise_run(const bias_act *c, const gv_piece *p, gv_act act)
 
 GV_INLINE void jvp_run(const bias_act *c, const gv_piece *p, gv_act act)
 {
-    const gv_map *tx = &c->tx[0], *tscale = &c->tx[1], *tnoise = &c->tx[2];
-    block_terms k;
-    load_block(&k, c, p->n, p->block);
-    for (int64_t i = p->first; i < p->first + p->count; i++) {
-        float d[GV_LANES], t[GV_LANES];
-        float noise = noise_at(tnoise, p->n, i) * k.strength;
-        float *ty = gv_at(c->ty, p->n, p->block, i);
-        slopes(d, c, &k, p->n, p->block, i, act);
+    const block_terms k = terms_of(c, p->n, p->block);
+    const sources s = sources_from(c, p->n, p->block, p->first);
+    gv_walk tys = gv_walk_from(c->ty, p->n, p->block, p->first);
+    gv_walk txs = gv_walk_from(&c->tx[0], p->n, p->block, p->first);
+    gv_walk tscale = gv_walk_from(&c->tx[1], p->n, p->block, 0);
+    gv_walk tnoises = gv_walk_from(&c->tx[2], p->n, 0, p->first);
+    for (int64_t i = 0; i < p->count; i++) {
+        float t[GV_LANES];
+        float noise = noise_at(tnoises, i, k.strength);
+        float *ty = tys.at + i * tys.step;
 #pragma omp simd
         for (int l = 0; l < GV_LANES; l++)
             t[l] = noise;
-        gv_lanes_clear(t, k.used);
-        if (tx->data) {
-            const float *v = gv_at(tx, p->n, p->block, i);
+        if (txs.at) {
+            const float *tx = txs.at + i * txs.step;
 #pragma omp simd
             for (int l = 0; l < GV_LANES; l++)
-                t[l] += v[l] * k.scale[l];
+                t[l] += tx[l] * k.scale[l];
         }
-        if (tscale->data) {
-            const float *v = gv_at(tscale, p->n, p->block, 0);
-            const float *x = gv_at(&c->x[0], p->n, p->block, i);
+        if (tscale.at) {
+            const float *x = s.x.at + i * s.x.step;
 #pragma omp simd
             for (int l = 0; l < GV_LANES; l++)
-                t[l] += v[l] * x[l];
+                t[l] += tscale.at[l] * x[l];
         }
-#pragma omp simd
-        for (int l = 0; l < GV_LANES; l++)
-            ty[l] = d[l] * t[l];
+        through_act(ty, t, &k, s, i, act);
     }
+    clear_beyond(tys, p->count, k.used);
 }
 
 /* One copy of `run` for each activation, so that its loops hold no switch. */

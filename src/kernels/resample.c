@@ -41,21 +41,25 @@ static reach reach_of(const gv_fir *f, int64_t j)
     return (reach){.at = (q + odd) / f->up, .first = odd, .step = f->up, .count = 4 / f->up};
 }
 
-/* sums[i] = sum_k taps[k] * rows[k][i] for `columns` pixels; rows k < count. */
-GV_INLINE void sum_rows(float *sums, const float *const *rows, const float *taps, int count,
-                        int64_t columns, int64_t pixel)
+/* sums[i] = sum_k taps[k] * pixel i of rows[k], for 4 rows or for 2. */
+GV_INLINE void sum_rows(float *sums, const gv_walk *rows, const float *taps, bool four,
+                        int64_t columns)
 {
+    const gv_walk a = rows[0], b = rows[1], c = rows[2], d = rows[3];
+    const float t0 = taps[0], t1 = taps[1], t2 = taps[2], t3 = taps[3];
     for (int64_t i = 0; i < columns; i++) {
-        float v[GV_LANES];
-#pragma omp simd
-        for (int l = 0; l < GV_LANES; l++)
-            v[l] = taps[0] * rows[0][i * pixel + l];
-        for (int k = 1; k < count; k++) {
+        const float *p = a.at + i * a.step, *q = b.at + i * b.step;
+        const float *r = c.at + i * c.step, *s = d.at + i * d.step;
+        float *sum = sums + i * GV_LANES;
+        if (four) {
 #pragma omp simd
             for (int l = 0; l < GV_LANES; l++)
-                v[l] += taps[k] * rows[k][i * pixel + l];
+                sum[l] = t0 * p[l] + t1 * q[l] + t2 * r[l] + t3 * s[l];
+        } else {
+#pragma omp simd
+            for (int l = 0; l < GV_LANES; l++)
+                sum[l] = t0 * p[l] + t1 * q[l];
         }
-        gv_lanes_put(sums + i * GV_LANES, false, v);
     }
 }
 
@@ -63,34 +67,61 @@ GV_INLINE void sum_rows(float *sums, const float *const *rows, const float *taps
 static void filter_columns(float *sums, const resample *c, const gv_piece *p, int64_t j,
                            int64_t begin, int64_t count)
 {
+    static float zeros[GV_LANES]; /* a row outside x, without end; never written */
     const gv_map *x = c->from;
     reach r = reach_of(c->fir, j);
     int64_t low = begin > 0 ? begin : 0;
     int64_t high = begin + count < x->w ? begin + count : x->w;
-    const float *rows[4];
-    float taps[4];
-    int used = 0;
-    for (int64_t k = 0; k < r.count; k++) {
-        if (r.at + k < 0 || r.at + k >= x->h)
-            continue;
-        rows[used] = pixel_of(x, p, r.at + k, low);
-        taps[used++] = c->fir->taps[r.first + k * r.step];
-    }
-    if (used == 0 || high <= low)
+    if (high < low)
         low = high = begin;
+    gv_walk rows[4];
+    float taps[4];
+    for (int64_t k = 0; k < 4; k++) {
+        bool inside = k < r.count && r.at + k >= 0 && r.at + k < x->h && low < x->w;
+        rows[k] =
+            inside ? gv_walk_from(x, p->n, p->block, (r.at + k) * x->w + low) : (gv_walk){zeros, 0};
+        taps[k] = k < r.count ? c->fir->taps[r.first + k * r.step] : 0.0f;
+    }
     for (int64_t i = 0; i < (low - begin) * GV_LANES; i++)
         sums[i] = 0.0f;
     for (int64_t i = (high - begin) * GV_LANES; i < count * GV_LANES; i++)
         sums[i] = 0.0f;
-    float *inside = sums + (low - begin) * GV_LANES;
-    if (high > low && used == 4)
-        sum_rows(inside, rows, taps, 4, high - low, x->pixel);
-    else if (high > low && used == 3)
-        sum_rows(inside, rows, taps, 3, high - low, x->pixel);
-    else if (high > low && used == 2)
-        sum_rows(inside, rows, taps, 2, high - low, x->pixel);
-    else if (high > low)
-        sum_rows(inside, rows, taps, 1, high - low, x->pixel);
+    if (r.count == 4)
+        sum_rows(sums + (low - begin) * GV_LANES, rows, taps, true, high - low);
+    else
+        sum_rows(sums + (low - begin) * GV_LANES, rows, taps, false, high - low);
+}
+
+/* Outputs of a row, `step` samples apart, each from the four sums before it. */
+GV_INLINE void filter_row(gv_walk y, bool more, const float *sums, int64_t step, int64_t count,
+                          const float *taps)
+{
+    const float t0 = taps[0], t1 = taps[1], t2 = taps[2], t3 = taps[3];
+    for (int64_t i = 0; i < count; i++) {
+        const float *s = sums + i * step * GV_LANES;
+        float v[GV_LANES];
+#pragma omp simd
+        for (int l = 0; l < GV_LANES; l++)
+            v[l] = t0 * s[l] + t1 * s[l + GV_LANES] + t2 * s[l + 2 * GV_LANES] +
+                   t3 * s[l + 3 * GV_LANES];
+        gv_lanes_put(y.at + i * y.step, more, v);
+    }
+}
+
+/* The same after zero insertion: two of the taps meet samples, by turns the even and the odd ones;
+ * odd: those of the first output. */
+GV_INLINE void filter_row_up(gv_walk y, bool more, const float *sums, int64_t odd, int64_t count,
+                             const float *taps)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const float *s = sums + (i + 1 - odd) / 2 * GV_LANES;
+        const float t0 = taps[(i + odd) % 2], t1 = taps[(i + odd) % 2 + 2];
+        float v[GV_LANES];
+#pragma omp simd
+        for (int l = 0; l < GV_LANES; l++)
+            v[l] = t0 * s[l] + t1 * s[l + GV_LANES];
+        gv_lanes_put(y.at + i * y.step, more, v);
+    }
 }
 
 static void fir_tile(const resample *c, const gv_piece *p, int64_t row, int64_t first, int64_t end)
@@ -101,23 +132,13 @@ static void fir_tile(const resample *c, const gv_piece *p, int64_t row, int64_t 
     int64_t columns = right.at + right.count - left.at;
     assert(columns <= TILE_COLUMNS);
     filter_columns(sums, c, p, row, left.at, columns);
-    for (int64_t j = first; j < end; j++) {
-        reach r = reach_of(f, j);
-        const float *s = sums + (r.at - left.at) * GV_LANES;
-        const float *taps = f->taps + r.first;
-        float v[GV_LANES];
-        if (f->up == 1) {
-#pragma omp simd
-            for (int l = 0; l < GV_LANES; l++)
-                v[l] = taps[0] * s[l] + taps[1] * s[l + GV_LANES] + taps[2] * s[l + 2 * GV_LANES] +
-                       taps[3] * s[l + 3 * GV_LANES];
-        } else {
-#pragma omp simd
-            for (int l = 0; l < GV_LANES; l++)
-                v[l] = taps[0] * s[l] + taps[2] * s[l + GV_LANES];
-        }
-        gv_lanes_put(gv_at(c->to, p->n, p->block, row * c->to->w + j), c->add, v);
-    }
+    gv_walk y = gv_walk_from(c->to, p->n, p->block, row * c->to->w + first);
+    if (f->up == 2)
+        filter_row_up(y, c->add, sums, left.first, end - first, f->taps);
+    else if (f->down == 2)
+        filter_row(y, c->add, sums, 2, end - first, f->taps);
+    else
+        filter_row(y, c->add, sums, 1, end - first, f->taps);
 }
 
 static void fir_piece(void *ctx, const gv_piece *p)
