@@ -189,6 +189,9 @@ static void add_file(section *c, const char *stem, const char *end, const char *
 static void add_starts(section *c, const json_t *record)
 {
     const json_t *list = json_object_get(record, "starts");
+    const char *init =
+        json_string_value(json_object_get(json_object_get(record, "options"), "init"));
+    const char *first = init != NULL && strcmp(init, "mean") == 0 ? "mean" : "saved latent";
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *start = json_array_get(list, i);
         const json_t *seed = json_object_get(start, "seed");
@@ -196,7 +199,7 @@ static void add_starts(section *c, const json_t *record)
         const char *caption =
             json_is_integer(seed)
                 ? gv_arena_format(&c->arena, "seed %lld", (long long)json_integer_value(seed))
-                : "mean or given";
+                : first;
         const char *detail = gv_arena_format(&c->arena, "loss %.4g",
                                              json_number_value(json_object_get(start, "loss")));
         if (uri != NULL && caption != NULL)

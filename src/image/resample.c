@@ -240,6 +240,12 @@ gv_status gv_image_resize8(gv_image *out, int64_t h, int64_t w, const gv_image *
     int channels = image->channels;
     size_t bytes = (size_t)image->width * (size_t)image->height * (size_t)channels;
     GV_TRY(check_crop(crop, image, err));
+    if (w == image->width && h == image->height && crop.width == (double)w &&
+        crop.height == (double)h) { /* a copy: not even premultiplied and back */
+        GV_TRY(gv_image_init(out, w, h, channels, err));
+        memcpy(out->pixels, image->pixels, bytes);
+        goto done;
+    }
     GV_TRY(taps_init(&across, w, crop.x, crop.width, image->width, filter, err));
     GV_TRY(taps_init(&down, h, crop.y, crop.height, image->height, filter, err));
     GV_TRY(gv_image_init(&source, image->width, image->height, channels, err));

@@ -7,6 +7,8 @@
 #define MEAN_OF 64
 /* Above this share of the mean picture's distance the model has not got the picture. */
 #define REACHED_SHARE 0.6
+/* Smaller pictures do not survive LPIPS's pooling. */
+#define LPIPS_LEAST 16
 
 struct gv_inverter {
     gv_inverter_options opt;
@@ -198,16 +200,18 @@ gv_status gv_inverter_measure(gv_inverter *inv, gv_quality *q, const gv_target *
     int64_t side = target->side, floats = 3 * side * side;
     float *pictures = inv->pairs, *targets = inv->pairs + 2 * floats, distance[2];
     const float *mean;
-    gv_status status;
-    *q = (gv_quality){0};
-    GV_TRY(gv_inverter_mean_picture(inv, &mean, err));
+    gv_status status = GV_OK;
     double mse = compose(pictures, targets, image, target);
+    *q = (gv_quality){.lpips = NAN, .mean_lpips = NAN, .reached = true};
+    q->psnr = mse > 0.0 ? -10.0 * log10(mse) : INFINITY;
+    if (side < LPIPS_LEAST)
+        goto done;
+    GV_TRY(gv_inverter_mean_picture(inv, &mean, err));
     compose(pictures + floats, targets + floats, mean, target);
     GV_TRY(gv_lpips_compare(inv->lpips, distance, pictures, targets, 2, 2, side, side,
                             inv->opt.threads, NULL, err));
     q->lpips = (double)distance[0];
     q->mean_lpips = (double)distance[1];
-    q->psnr = mse > 0.0 ? -10.0 * log10(mse) : INFINITY;
     q->reached = q->lpips <= REACHED_SHARE * q->mean_lpips;
 done:
     return status;

@@ -45,7 +45,8 @@ typedef struct gv_quality {
 } gv_quality;
 
 /* image [3,R,R]; clamped to [-1,1] before it is compared.
- * Errors GV_E_ARG for a model below 16 pixels; GV_E_MEMORY. Not to be cancelled. */
+ * Below 16 pixels there is no LPIPS: both are NaN then.
+ * Errors GV_E_MEMORY. Not to be cancelled. */
 gv_status gv_inverter_measure(gv_inverter *inv, gv_quality *q, const gv_target *target,
                               const float *image, gv_error *err);
 
