@@ -138,14 +138,14 @@ static const gv_conv_kernel *forced(const gv_conv_shape *s)
     return NULL;
 }
 
-/* Where "direct" was faster than "dnnl" (docs/SPEED.md): it reads the weights of a small map once
- * for all samples, and the few rows of a matrix product are shared out among threads. */
+/* Where "direct" was faster than "dnnl" (docs/SPEED.md): it shares out rows among the threads, of a
+ * matrix or of a large map, where oneDNN has one task for 64 rows or for 16 output channels. */
 static bool direct_beats_dnnl(const gv_conv_shape *s)
 {
-    enum { SMALL_MAP = 16, FEW_ROWS = 1024 };
+    enum { FEW_ROWS = 128, LARGE_MAP = 32768 };
     if (s->h * s->w == 1 && s->oh * s->ow == 1)
         return s->n < FEW_ROWS;
-    return !(s->transposed && s->stride > 1) && s->oh * s->ow <= SMALL_MAP;
+    return s->oh * s->ow > LARGE_MAP;
 }
 
 const gv_conv_kernel *gv_conv_choose(const gv_conv_shape *s)

@@ -24,8 +24,7 @@ typedef struct plan {
     dnnl_engine_t engine;
     dnnl_primitive_t primitive;
     lane *lanes;
-    int64_t lane_count; /* n * slices */
-    int64_t slices;
+    int64_t lane_count;      /* n * output blocks */
     size_t scratchpad_bytes; /* of one lane */
     char detail[64];
 } plan;
@@ -66,25 +65,15 @@ static bool supports(const gv_conv_shape *s)
            fits(s->ow, s->w, s->kw, s);
 }
 
-/* Output blocks of one task: a serial call is as fast with one or two as with all of them. */
-static int64_t slice_blocks(const gv_conv_shape *s)
-{
-    int64_t blocks = gv_blocks(s->k);
-    return blocks >= 8 && blocks % 2 == 0 ? 2 : 1;
-}
-
 /* ---- weights ---- */
 
+/* A slice of the blocked weights is OIhw16i16o, and for a transposed convolution, where oneDNN sees
+ * the gradient of a convolution from our y to our x, OIhw16o16i. */
 static char *layout(char *text, size_t size, const gv_conv_shape *s)
 {
-    if (!s->transposed && !is_linear(s))
-        return gv_conv_blocked_layout(text, size, s);
     char blocked[160];
     gv_conv_blocked_layout(blocked, sizeof blocked, s);
-    if (is_linear(s))
-        snprintf(text, size, "rows io, %s", blocked);
-    else
-        snprintf(text, size, "slices of %lld OIhw16o16i, %s", (long long)slice_blocks(s), blocked);
+    snprintf(text, size, "%s%s", is_linear(s) ? "rows instead of " : "", blocked);
     return text;
 }
 
@@ -96,26 +85,10 @@ static void pack_rows(float *to, const float *w, const gv_conv_shape *s)
             *to++ = gv_conv_packed_weight(w, s, k, c, 0);
 }
 
-/* [slice][c/16][k/16 within the slice][ky][kx][c%16][k%16]: oneDNN sees the gradient of a
- * convolution from our y to our x. */
-static void pack_transposed(float *to, const float *w, const gv_conv_shape *s)
-{
-    int64_t slice = slice_blocks(s), taps = s->kh * s->kw;
-    for (int64_t first = 0; first < gv_blocks(s->k); first += slice)
-        for (int64_t cb = 0; cb < gv_blocks(s->c); cb++)
-            for (int64_t kb = first; kb < first + slice; kb++)
-                for (int64_t tap = 0; tap < taps; tap++)
-                    for (int64_t c = cb * GV_LANES; c < (cb + 1) * GV_LANES; c++)
-                        for (int64_t k = kb * GV_LANES; k < (kb + 1) * GV_LANES; k++)
-                            *to++ = gv_conv_packed_weight(w, s, k, c, tap);
-}
-
 static void pack(void *packed, const float *w, const gv_conv_shape *s)
 {
     if (is_linear(s))
         pack_rows(packed, w, s);
-    else if (s->transposed)
-        pack_transposed(packed, w, s);
     else
         gv_conv_blocked_pack(packed, w, s);
 }
@@ -138,7 +111,7 @@ static gv_status fail_dnnl(gv_error *err, dnnl_status_t code)
         }                                                                                          \
     } while (0)
 
-/* One sample and one slice, as oneDNN describes them. */
+/* One sample and one output block, as oneDNN describes them. */
 typedef struct descs {
     dnnl_memory_desc_t x, w, y;
     dnnl_dims_t strides, before, after;
@@ -146,7 +119,7 @@ typedef struct descs {
 
 static dnnl_status_t describe(descs *d, const gv_conv_shape *s)
 {
-    int64_t k = slice_blocks(s) * GV_LANES;
+    int64_t k = GV_LANES;
     const dnnl_dims_t x = {1, s->c, s->h, s->w}, y = {1, k, s->oh, s->ow};
     const dnnl_dims_t forward = {k, s->c, s->kh, s->kw}, backward = {s->c, k, s->kh, s->kw};
     int64_t after[2] = {
@@ -254,8 +227,7 @@ static gv_status make_convolution(plan *p, const gv_conv_shape *s, gv_error *err
     const dnnl_memory_desc_t *scratchpad =
         dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
     p->scratchpad_bytes = (dnnl_memory_desc_get_size(scratchpad) + 63) / 64 * 64;
-    p->slices = gv_blocks(s->k) / slice_blocks(s);
-    p->lane_count = s->n * p->slices;
+    p->lane_count = s->n * gv_blocks(s->k);
     GV_TRY(make_lanes(p, &d, scratchpad, err));
 done:
     if (desc)
@@ -310,13 +282,12 @@ static void run_lane(void *ctx, int64_t i)
     const job *j = ctx;
     const plan *p = j->p;
     const lane *l = &p->lanes[i];
-    int64_t n = i / p->slices, slice = i % p->slices, blocks = slice_blocks(j->s);
-    const float *w =
-        j->packed + slice * blocks * gv_blocks(j->s->c) * j->s->kh * j->s->kw * GV_LANES * GV_LANES;
+    int64_t n = i / gv_blocks(j->s->k), kb = i % gv_blocks(j->s->k);
+    int64_t slice = gv_blocks(j->s->c) * j->s->kh * j->s->kw * GV_LANES * GV_LANES;
     int before = gv_parallel_library_threads(1);
     dnnl_memory_set_data_handle(l->x, writable(j->x->data + n * j->x->sample));
-    dnnl_memory_set_data_handle(l->w, writable(w));
-    dnnl_memory_set_data_handle(l->y, j->y->data + n * j->y->sample + slice * blocks * j->y->block);
+    dnnl_memory_set_data_handle(l->w, writable(j->packed + kb * slice));
+    dnnl_memory_set_data_handle(l->y, j->y->data + n * j->y->sample + kb * j->y->block);
     dnnl_memory_set_data_handle(l->scratchpad, j->scratch + p->scratchpad_bytes * (size_t)i);
     const dnnl_exec_arg_t args[4] = {
         {j->s->transposed ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, l->x},
@@ -332,8 +303,8 @@ static void run_lane(void *ctx, int64_t i)
     (void)code;
 }
 
-/* Large enough for sgemm to reach its speed. */
-enum { ROWS_PER_TASK = 192 };
+/* Enough for sgemm to reach its speed. */
+enum { ROWS_PER_TASK = 64 };
 
 static void run_rows(void *ctx, int64_t i)
 {
