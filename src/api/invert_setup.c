@@ -220,6 +220,7 @@ static gv_status read_search(gv_invert_setup *setup, const ganvas_model *model,
                                                                   : GV_OPTIMIZER_LBFGS;
     read_integer(s, "seed", &seed);
     o->seed = (uint64_t)seed;
+    o->label = setup->objective.label;
     read_integer(s, "starts", &o->starts);
     read_integer(s, "evals", &o->evals);
     read_integer(s, "history", &o->history);

@@ -44,7 +44,8 @@ gv_invert_options gv_invert_defaults(void)
                                .starts = 1,
                                .optimizer = GV_OPTIMIZER_LBFGS,
                                .history = 50,
-                               .evals = 1000};
+                               .evals = 1000,
+                               .label = -1};
 }
 
 static double seconds_now(void)
@@ -153,7 +154,7 @@ static gv_status from_seed(session *s, double *x, uint64_t seed, gv_error *err)
         goto done;
     }
     gv_truncation t = GV_TRUNCATION_NONE;
-    t.label = gen->c_dim > 0 ? 0 : -1;
+    t.label = s->opt->label;
     GV_TRY(gv_generator_map(gen, rows, z, 1, &t, s->threads, s->cancel, err));
     GV_TRY(gv_objective_from_rows(s->o, x, rows, err));
 done:
@@ -209,6 +210,11 @@ static gv_status make_start(session *s, int64_t index, double *x, int64_t *seed,
 {
     const gv_invert_options *opt = s->opt;
     *seed = -1;
+    if (opt->init == GV_INIT_GIVEN && index == 0 && gv_objective_space(s->o) == GV_SPACE_Z) {
+        for (int64_t i = 0; i < s->result->n; i++)
+            x[i] = (double)opt->given[i];
+        return GV_OK;
+    }
     if (opt->init == GV_INIT_GIVEN && index == 0)
         return gv_objective_from_rows(s->o, x, opt->given, err);
     if (opt->init == GV_INIT_MEAN && index == 0)

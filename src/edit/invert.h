@@ -24,7 +24,8 @@ typedef struct gv_invert_progress {
 
 typedef struct gv_invert_options {
     gv_init init;
-    const float *given; /* rows, for GV_INIT_GIVEN */
+    const float *given; /* for GV_INIT_GIVEN: rows; in z the z */
+    int64_t label;      /* class of random w; -1: none */
     int64_t
         starts; /* more than one: ranked, halved round by round; the first is the mean if init is */
     uint64_t seed;

@@ -161,9 +161,11 @@ static gv_status cut(gv_target *t, const gv_image *image, const gv_target_option
     if (o->frame == GV_FRAME_CROP)
         crop = o->crop;
     frame_of_rect(t, crop);
-    return o->hw5 ? cut_8_bits(t, image, crop, err)
-                  : gv_image_resample(t->rgb, t->mask, t->side, t->side, image, crop,
-                                      GV_FILTER_LANCZOS, err);
+    gv_error reason;
+    gv_status status = o->hw5 ? cut_8_bits(t, image, crop, &reason)
+                              : gv_image_resample(t->rgb, t->mask, t->side, t->side, image, crop,
+                                                  GV_FILTER_LANCZOS, &reason);
+    return status == GV_OK ? GV_OK : gv_fail(err, status, "%s: %s", path, reason.message);
 }
 
 /* ---- */
