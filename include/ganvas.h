@@ -341,7 +341,8 @@ typedef struct ganvas_result {
 } ganvas_result;
 
 /* Runs a command to its end.
- * result  filled, also after GANVAS_E_CANCELLED (what was finished is kept and listed); free with
+ * result  filled, also after GANVAS_E_CANCELLED (what was finished is kept and listed) and where
+ *         some pictures of a batch failed (its json has "failures"); free with
  *         ganvas_result_deinit
  * Errors  GANVAS_E_ARG where options do not suit the model; all others. */
 GANVAS_API ganvas_status ganvas_run(ganvas_result *result, ganvas_engine *engine,
