@@ -47,19 +47,21 @@ static void write_bytes(const char *name, const void *bytes, size_t size)
     assert_int_equal(fclose(f), 0);
 }
 
+/* A literal and its length. */
+#define BYTES(literal) literal, sizeof literal - 1
+
 static void foreign_files_are_protected(void **state)
 {
     (void)state;
-    static const char png[] = "\x89PNG\r\n\x1a\n and the word ganvas in it";
     const struct {
         const char *name, *bytes;
         size_t size;
     } files[] = {
-        {"foreign.png", png, sizeof png - 1},
-        {"text.png", "ganvas", 6},
-        {"empty.png", "", 0},
-        {"foreign.npz", "PK\x03\x04 nothing of ours", 22},
-        {"foreign.npy", "\x93NUMPY", 6},
+        {"foreign.png", BYTES("\x89PNG\r\n\x1a\n and the word ganvas in it")},
+        {"text.png", BYTES("ganvas")},
+        {"empty.png", BYTES("")},
+        {"foreign.npz", BYTES("PK\x03\x04 nothing of ours")},
+        {"foreign.npy", BYTES("\x93NUMPY")},
     };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         gv_error err = {0};
@@ -90,11 +92,11 @@ static void our_pictures_are_known(void **state)
                          GANVAS_OK);
     }
     /* A raw picture is ours if the picture beside it is. */
-    write_bytes("a.npy", "\x93NUMPY", 6);
+    write_bytes("a.npy", BYTES("\x93NUMPY"));
     assert_int_equal(gv_output_check(in_folder("a.npy"), false, NULL), GV_OK);
 
     ganvas_error err;
-    write_bytes("b.jpg", "\xff\xd8\xff\xe0 somebody's photo", 22);
+    write_bytes("b.jpg", BYTES("\xff\xd8\xff\xe0 somebody's photo"));
     assert_int_equal(ganvas_image_save(&image, in_folder("b.jpg"), NULL, false, &err), GANVAS_E_IO);
     assert_int_equal(ganvas_image_save(&image, in_folder("b.jpg"), NULL, true, NULL), GANVAS_OK);
     assert_int_equal(ganvas_image_save(&image, in_folder("b.bmp"), NULL, true, &err), GANVAS_E_ARG);
