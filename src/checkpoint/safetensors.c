@@ -108,8 +108,7 @@ static gv_status check_metadata(json_t *metadata, const char *file, gv_error *er
         return gv_fail(err, GV_E_FORMAT, "%s: %s is not a JSON object", file, metadata_key);
     const char *key;
     json_t *value;
-    json_object_foreach(metadata, key, value)
-    {
+    json_object_foreach(metadata, key, value) {
         if (!json_is_string(value))
             return gv_fail(err, GV_E_FORMAT, "%s: %s: the value of '%s' is not a string", file,
                            metadata_key, key);
@@ -125,7 +124,8 @@ static gv_status allocate(gv_view **views, char **names, json_t *header, gv_aren
     size_t bytes = 0;
     const char *key;
     json_t *value;
-    json_object_foreach(header, key, value) bytes += strlen(key) + 1;
+    json_object_foreach(header, key, value)
+        bytes += strlen(key) + 1;
 
     *views = gv_arena_alloc_array(arena, count, sizeof **views);
     *names = gv_arena_alloc(arena, bytes);
@@ -140,8 +140,7 @@ static gv_status read_entries(gv_view *views, size_t *count, json_t **metadata, 
     gv_status status = GV_OK;
     const char *key;
     json_t *entry;
-    json_object_foreach(header, key, entry)
-    {
+    json_object_foreach(header, key, entry) {
         if (strcmp(key, metadata_key) == 0) {
             GV_TRY(check_metadata(entry, in->file, err));
             *metadata = json_incref(entry);
