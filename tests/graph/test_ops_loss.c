@@ -253,6 +253,33 @@ static void test_vector_norm(void **state)
         }
 }
 
+/* Equal vectors: the root of 1e-12, and the gradient 0, which without it would be 0/0. */
+static void vector_norm_of_equals(void **state)
+{
+    (void)state;
+    gv_error err;
+    gv_graph *g;
+    gv_node x, t, y;
+    const float v[3] = {1, -2, 0.1f}, one = 1, zero[3] = {0};
+    float got[3];
+    assert_int_equal(gv_graph_new(&g, GV_GRAPH_BWD, &err), GV_OK);
+    assert_int_equal(gv_graph_input(g, &x, "x", 1, 3, 1, 1, true, &err), GV_OK);
+    assert_int_equal(gv_graph_input(g, &t, "t", 1, 3, 1, 1, false, &err), GV_OK);
+    assert_int_equal(gv_graph_vector_norm(g, &y, x, t, 2, &err), GV_OK);
+    assert_int_equal(gv_graph_output(g, y, "y", &err), GV_OK);
+    assert_int_equal(gv_graph_build(g, &err), GV_OK);
+    gv_graph_set(g, x, v);
+    gv_graph_set(g, t, v);
+    gv_graph_set_seed(g, y, &one);
+    assert_int_equal(gv_graph_fwd(g, 1, NULL, &err), GV_OK);
+    gv_graph_get(g, y, got);
+    assert_true(fabs((double)got[0] - 2e-6) < 1e-12);
+    assert_int_equal(gv_graph_bwd(g, 1, NULL, &err), GV_OK);
+    gv_graph_get_grad(g, x, got);
+    gv_test_same_bits(got, zero, sizeof zero, "gradient");
+    gv_graph_free(g);
+}
+
 /* ---- weighted_sum ---- */
 
 static const float sum_weights[] = {0.5f, -2.0f, 3.0f};
@@ -322,10 +349,15 @@ static void all_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distance),     cmocka_unit_test(distance_of_equals),
-        cmocka_unit_test(test_lpips),        cmocka_unit_test(lpips_of_nothing),
-        cmocka_unit_test(test_gram),         cmocka_unit_test(test_vector_norm),
-        cmocka_unit_test(test_weighted_sum), cmocka_unit_test(wrong_shapes_are_refused),
+        cmocka_unit_test(test_distance),
+        cmocka_unit_test(distance_of_equals),
+        cmocka_unit_test(test_lpips),
+        cmocka_unit_test(lpips_of_nothing),
+        cmocka_unit_test(test_gram),
+        cmocka_unit_test(test_vector_norm),
+        cmocka_unit_test(vector_norm_of_equals),
+        cmocka_unit_test(test_weighted_sum),
+        cmocka_unit_test(wrong_shapes_are_refused),
         cmocka_unit_test(all_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,6 +143,48 @@ static void test_normalize(void **state)
     }
 }
 
+/* ---- where only epsilon is left ---- */
+
+/* x = 0 into the operation that `build` adds; y and the gradient for the seed 1. */
+static void run_at_zero(gv_status (*build)(gv_graph *, gv_node *, const gv_node *, gv_weights *,
+                                           const op_case *, gv_error *),
+                        const op_case *c, float *y, float *dx)
+{
+    gv_error err;
+    gv_graph *g;
+    gv_weights *w;
+    gv_node in, out;
+    const float zero[3] = {0}, ones[3] = {1, 1, 1};
+    assert_int_equal(gv_weights_new(&w, opcheck_read_weight, NULL, &err), GV_OK);
+    assert_int_equal(gv_graph_new(&g, GV_GRAPH_BWD, &err), GV_OK);
+    assert_int_equal(gv_graph_input(g, &in, "x", 1, 3, 1, 1, true, &err), GV_OK);
+    assert_int_equal(build(g, &out, &in, w, c, &err), GV_OK);
+    assert_int_equal(gv_graph_output(g, out, "y", &err), GV_OK);
+    assert_int_equal(gv_graph_build(g, &err), GV_OK);
+    gv_graph_set(g, in, zero);
+    gv_graph_set_seed(g, out, ones);
+    assert_int_equal(gv_graph_fwd(g, 1, NULL, &err), GV_OK);
+    gv_graph_get(g, out, y);
+    assert_int_equal(gv_graph_bwd(g, 1, NULL, &err), GV_OK);
+    gv_graph_get_grad(g, in, dx);
+    gv_graph_free(g);
+    gv_weights_free(w);
+}
+
+/* 1 / sqrt(1e-8) is 1e4: the factor of a layer without style, the slope of a vector of zeros. */
+static void epsilon_is_1e_8(void **state)
+{
+    (void)state;
+    float y[3], dx[3];
+    const op_case demodulate = {.p = {3, 3}}, normalize = {.name = NULL};
+    run_at_zero(build_demodulate, &demodulate, y, dx);
+    for (int i = 0; i < 3; i++)
+        assert_true(fabsf(y[i] - 1e4f) < 0.01f && dx[i] == 0.0f);
+    run_at_zero(build_normalize, &normalize, y, dx);
+    for (int i = 0; i < 3; i++)
+        assert_true(y[i] == 0.0f && fabsf(dx[i] - 1e4f) < 0.01f);
+}
+
 static void all_are_checked(void **state)
 {
     (void)state;
@@ -154,7 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_modulate),   cmocka_unit_test(test_modulated_const),
         cmocka_unit_test(test_demodulate), cmocka_unit_test(test_normalize),
-        cmocka_unit_test(all_are_checked),
+        cmocka_unit_test(epsilon_is_1e_8), cmocka_unit_test(all_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -194,11 +194,14 @@ void kernel_bench_header(void)
 void kernel_bench(const kernel_call *c)
 {
     double bytes = 0;
+    const check_map *m = &c->maps[0]; /* the largest */
+    for (int i = 1; i < CHECK_MAPS; i++)
+        if (c->maps[i].role != CHECK_ABSENT && elements_of(&c->maps[i]) > elements_of(m))
+            m = &c->maps[i];
     for (int i = 0; i < CHECK_MAPS; i++)
         if (c->maps[i].role != CHECK_ABSENT)
             bytes += (double)elements_of(&c->maps[i]) * (c->maps[i].role == CHECK_ADDED ? 8 : 4);
     for (int isa = GV_ISA_BASE; isa <= (int)gv_isa_best(); isa++) {
-        const check_map *m = &c->maps[0];
         printf("| %-26s | [%d,%d,%d,%d] | %-8s |", c->name, (int)m->n, (int)m->c, (int)m->h,
                (int)m->w, isa_names[isa]);
         for (int threads = 1; threads <= 2; threads++) {
