@@ -69,6 +69,17 @@ static void draw_cell(gv_image *image, int64_t left, int64_t top, const gv_image
     }
 }
 
+/* About as many as rows; one more where that leaves fewer places empty. */
+static int64_t best_columns(int64_t count)
+{
+    int64_t root = 1;
+    while (root * root < count)
+        root++;
+    int64_t empty = (root - count % root) % root;
+    int64_t empty_with_more = (root + 1 - count % (root + 1)) % (root + 1);
+    return empty_with_more < empty ? root + 1 : root;
+}
+
 gv_status gv_image_grid(gv_image *image, const gv_image *cells, int64_t count, const gv_grid *grid,
                         gv_error *err)
 {
@@ -83,9 +94,7 @@ gv_status gv_image_grid(gv_image *image, const gv_image *cells, int64_t count, c
             return gv_fail(err, GV_E_ARG, "a grid needs pictures of one size");
 
     int64_t columns = grid->columns;
-    if (columns == 0)
-        for (columns = 1; columns * columns < count;)
-            columns++;
+    columns = columns == 0 ? best_columns(count) : columns;
     columns = columns < count ? columns : count;
     int64_t rows = (count + columns - 1) / columns;
     int64_t scale = grid->scale;

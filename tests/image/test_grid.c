@@ -48,6 +48,23 @@ static void cells_stand_in_rows(void **state)
         gv_image_deinit(&cells[i]);
 }
 
+static void few_places_stay_empty(void **state)
+{
+    (void)state;
+    const int counts[][2] = {{1, 1}, {2, 2}, {3, 3}, {5, 3}, {8, 4}, {10, 5}, {16, 4}, {24, 6}};
+    gv_image cells[24], grid;
+    for (int i = 0; i < 24; i++)
+        cells[i] = filled(8, 3, 0);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        assert_int_equal(gv_image_grid(&grid, cells, counts[i][0], &(gv_grid){.scale = 1}, NULL),
+                         GV_OK);
+        assert_int_equal(grid.width, counts[i][1] * (8 + 8) - 8 + 24);
+        gv_image_deinit(&grid);
+    }
+    for (int i = 0; i < 24; i++)
+        gv_image_deinit(&cells[i]);
+}
+
 static void captions_and_title_are_written_and_cut(void **state)
 {
     (void)state;
@@ -121,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cells_stand_in_rows),
+        cmocka_unit_test(few_places_stay_empty),
         cmocka_unit_test(captions_and_title_are_written_and_cut),
         cmocka_unit_test(alpha_shows_white),
         cmocka_unit_test(unequal_cells_are_refused),
