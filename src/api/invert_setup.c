@@ -93,7 +93,8 @@ static gv_status read_objective(gv_invert_setup *setup, const ganvas_model *mode
     *o = gv_objective_defaults();
     /* interpolate calls it --space, and has pixel besides. */
     const char *option = gv_settings_text(s, "latent") != NULL ? "latent" : "space";
-    o->space = is_set_to(s, option, "z")   ? GV_SPACE_Z
+    bool z = is_set_to(s, option, "z") || (dcgan && is_set_to(s, option, "pixel"));
+    o->space = z                           ? GV_SPACE_Z
                : is_set_to(s, option, "w") ? GV_SPACE_W
                                            : GV_SPACE_WPLUS;
     if (dcgan && o->space != GV_SPACE_Z)

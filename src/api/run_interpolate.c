@@ -392,9 +392,10 @@ static gv_status write_strip(journey *j, const char *record, gv_error *err)
         if (captions[i] == NULL)
             return gv_fail_memory(err, 0);
     }
-    snprintf(title, sizeof title, "%.60s  interpolation in %s%s",
-             model != NULL ? model + 1 : j->model->name, gv_settings_text(j->settings, "space"),
-             j->slerp ? ", spherical" : "");
+    bool pixel = j->ends.space == GV_ENDS_PIXEL;
+    snprintf(title, sizeof title, "%.60s  %s%s%s", model != NULL ? model + 1 : j->model->name,
+             pixel ? "cross-fade of pixels" : "interpolation in ",
+             pixel ? "" : gv_settings_text(j->settings, "space"), j->slerp ? ", spherical" : "");
     const gv_grid grid = {.title = title, .captions = captions, .columns = STRIP_CELLS};
     GV_TRY(gv_image_grid(&strip, cells, j->done, &grid, err));
     status = gv_image_save(&strip, j->out, record, err);

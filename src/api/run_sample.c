@@ -3,7 +3,7 @@
 
 #include "api/output.h"
 #include "api/record.h"
-#include "base/file.h"
+#include "api/saved.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "checkpoint/npy.h"
@@ -27,7 +27,6 @@ typedef struct sample {
 
     int64_t count;
     int64_t *seeds; /* NULL: saved latents */
-    gv_file file;   /* of saved latents */
     gv_arena arena;
     float *latents; /* all saved ones; of seeds, one at a time */
 
@@ -80,67 +79,17 @@ static void read_options(sample *s)
     s->render.mapping.class_index = gv_settings_integer_or(o, "class", -1);
 }
 
-static const gv_view *find_view(const gv_view *views, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(views[i].name, name) == 0)
-            return &views[i];
-    return NULL;
-}
-
-/* w [n,num_ws,w_dim] or [n,w_dim], one row for all; z [n,z_dim]. */
-static gv_status place_saved(sample *s, const gv_view *v, const char *file, gv_error *err)
-{
-    ganvas_model_dims d = ganvas_model_get_dims(s->model);
-    char found[128];
-    bool is_z = s->space == GANVAS_SPACE_Z;
-    bool fits = is_z ? v->dims == 2 && v->shape[1] == d.z_dim
-                     : (v->dims == 3 && v->shape[1] == d.num_ws && v->shape[2] == d.w_dim) ||
-                           (v->dims == 2 && v->shape[1] == d.w_dim);
-    if (!fits || v->shape[0] < 1)
-        return is_z ? gv_fail(err, GV_E_FORMAT, "%s: z is %s, the model needs [n,%" PRId64 "]",
-                              file, gv_view_shape_text(found, sizeof found, v), d.z_dim)
-                    : gv_fail(err, GV_E_FORMAT,
-                              "%s: w is %s, the model needs [n,%" PRId64 ",%" PRId64 "]", file,
-                              gv_view_shape_text(found, sizeof found, v), d.num_ws, d.w_dim);
-    s->count = v->shape[0];
-    int64_t size = ganvas_latent_size(s->model, s->space), row = v->shape[v->dims - 1];
-    int64_t repeat = v->dims == 2 && !is_z ? d.num_ws : 1;
-    s->latents = gv_arena_alloc_array(&s->arena, (size_t)(s->count * size), sizeof(float));
-    if (s->latents == NULL)
-        return gv_fail_memory(err, (size_t)(s->count * size) * sizeof(float));
-    /* Read into the end, so that repeating rows from the front never meets what is still to come.
-     */
-    float *packed = s->latents + s->count * size - gv_view_count(v);
-    gv_status status = gv_view_read_f32(packed, v, file, err);
-    for (int64_t i = 0; status == GV_OK && repeat > 1 && i < s->count; i++)
-        for (int64_t k = 0; k < repeat; k++)
-            memmove(s->latents + (i * repeat + k) * row, packed + i * row,
-                    (size_t)row * sizeof(float));
-    return status;
-}
-
 static gv_status read_saved(sample *s, const char *path, gv_error *err)
 {
-    gv_view *views;
-    size_t count;
-    gv_status status;
-    GV_TRY(gv_file_open(&s->file, path, err));
-    GV_TRY(gv_npz_read(&views, &count, s->file.data, s->file.size, path, &s->arena, err));
-    const gv_view *w = find_view(views, count, "w"), *z = find_view(views, count, "z");
-    bool has_w = ganvas_latent_size(s->model, GANVAS_SPACE_W) > 0;
-    if (w != NULL && has_w) {
-        s->space = GANVAS_SPACE_W_PLUS;
-        status = place_saved(s, w, path, err);
-    } else if (z != NULL) {
-        s->space = GANVAS_SPACE_Z;
-        status = place_saved(s, z, path, err);
-    } else {
-        status = gv_fail(err, GV_E_FORMAT, "%s: holds no latents %s", path,
-                         has_w ? "w or z" : "z, the only ones of a DCGAN");
-    }
-done:
-    return status;
+    gv_saved saved;
+    gv_status status = gv_saved_read(&saved, s->model, path, &s->arena, err);
+    if (status != GV_OK)
+        return status;
+    bool w = saved.w != NULL;
+    s->space = w ? GANVAS_SPACE_W_PLUS : GANVAS_SPACE_Z;
+    s->latents = w ? saved.w : saved.z;
+    s->count = w ? saved.w_count : saved.z_count;
+    return GV_OK;
 }
 
 /* ---- one picture ---- */
@@ -332,7 +281,6 @@ static void sample_deinit(sample *s)
     gv_mem_free(s->images);
     gv_mem_free(s->seeds);
     gv_arena_deinit(&s->arena);
-    gv_file_close(&s->file);
     ganvas_model_close(s->model);
 }
 

@@ -324,6 +324,9 @@ static void photographs_are_inverted_first(void **state)
     gv_test_array_free(&x);
     gv_test_array_free(&y);
     gv_test_array_free(&z);
+    /* A DCGAN gives it its size alone. */
+    cli_expect(0, "interpolate -m '%s' '%s' '%s' --space pixel --frames 2 -q -o fade.gif",
+               DCGAN_MODEL, photos[0], photos[1]);
 }
 
 static void ctrl_c_keeps_the_frames_there_are(void **state)
