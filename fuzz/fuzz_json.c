@@ -3,6 +3,8 @@
 #include "checkpoint/json.h"
 #include "fuzz.h"
 
+#include <string.h>
+
 static int depth_of(const json_t *value)
 {
     int deepest = 0;
@@ -40,26 +42,39 @@ static size_t members_of(const json_t *value)
     return members;
 }
 
-/* Colons outside of strings. */
-static size_t colons_of(const uint8_t *text, size_t size)
+/* What stands outside of strings. */
+typedef struct outline {
+    size_t colons;
+    int depth; /* of brackets, at most */
+} outline;
+
+static outline outline_of(const uint8_t *text, size_t size)
 {
-    size_t colons = 0;
+    outline found = {0};
     bool in_string = false;
+    int depth = 0;
     for (size_t i = 0; i < size; i++) {
-        if (in_string && text[i] == '\\')
-            i++;
-        else if (text[i] == '"')
+        if (text[i] == '"') {
             in_string = !in_string;
-        else if (text[i] == ':' && !in_string)
-            colons++;
+        } else if (in_string) {
+            i += text[i] == '\\';
+        } else if (text[i] == ':') {
+            found.colons++;
+        } else if (text[i] == '[' || text[i] == '{') {
+            depth++;
+            found.depth = depth > found.depth ? depth : found.depth;
+        } else if ((text[i] == ']' || text[i] == '}') && depth > 0) {
+            depth--;
+        }
     }
-    return colons;
+    return found;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     json_t *value;
     gv_error err = {0};
+    outline found = outline_of(data, size);
     fuzz_memory_begin();
     gv_status status = gv_json_parse(&value, (const char *)data, size, "file", &err);
     fuzz_memory_end(size, GV_JSON_FLOOR);
@@ -67,8 +82,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK((status == GV_OK) == (value != NULL));
     if (value) {
         CHECK(depth_of(value) <= GV_JSON_MAX_DEPTH);
-        CHECK(members_of(value) == colons_of(data, size));
+        CHECK(members_of(value) == found.colons);
     }
+    /* Whatever else may be wrong with it: jansson does not get to see it. */
+    if (found.depth > GV_JSON_MAX_DEPTH)
+        CHECK(strstr(err.message, "nested deeper"));
     json_decref(value);
     fuzz_check_leaks();
     return 0;

@@ -36,8 +36,9 @@ longest() {
 run() {
     target=$1
     shift
-    (cd "$work/$target" && nice -n 10 "../../fuzz/fuzz/fuzz_$target" -rss_limit_mb=512 \
-        -malloc_limit_mb=64 -timeout=10 -max_len="$(longest "$target")" "$@")
+    (cd "$work/$target" && ASAN_OPTIONS=quarantine_size_mb=16 nice -n 10 \
+        "../../fuzz/fuzz/fuzz_$target" -rss_limit_mb=512 -malloc_limit_mb=64 -timeout=10 \
+        -max_len="$(longest "$target")" "$@")
 }
 
 fuzz() {

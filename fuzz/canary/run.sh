@@ -1,13 +1,13 @@
 #!/bin/sh
 # Does the fuzzer find bugs? Plants those of src/base/canary.h one at a time and fuzzes from the
 # corpus that is checked in.
-#   fuzz/canary/run.sh [SECONDS] [NAME...]    at most so many for each (300); all, or JSON_1 ...
+#   fuzz/canary/run.sh [SECONDS] [NAME...]    at most so many for each (600); all, or JSON_1 ...
 # Builds in build/fuzz-canary (clang). Exit status 1 unless every bug is found, and nothing is found
 # where none is planted.
 set -eu
 cd "$(dirname "$0")/../.."
 
-seconds=${1:-300}
+seconds=${1:-600}
 [ $# -eq 0 ] || shift
 header=src/base/canary.h
 # shellcheck disable=SC2046 # one word a name
@@ -31,9 +31,9 @@ attempt() {
     shift 2
     rm -rf "$folder"
     mkdir -p "$folder/found"
-    (cd "$folder" && GV_CANARY=$planted nice -n 10 "../../../$build/fuzz/fuzz_$target" \
-        -seed=1 -rss_limit_mb=512 -malloc_limit_mb=64 -timeout=10 -max_len=16384 \
-        -use_value_profile=1 -dict="../../../fuzz/dict/$target.dict" "$@" \
+    (cd "$folder" && GV_CANARY=$planted ASAN_OPTIONS=quarantine_size_mb=16 nice -n 10 \
+        "../../../$build/fuzz/fuzz_$target" -seed=1 -rss_limit_mb=512 -malloc_limit_mb=64 \
+        -timeout=10 -max_len=16384 -dict="../../../fuzz/dict/$target.dict" "$@" \
         found "../../../fuzz/corpus/$target" >log 2>&1)
 }
 
