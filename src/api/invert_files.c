@@ -42,19 +42,6 @@ char *gv_invert_path(const char *stem, const char *end)
     return gv_invert_format("%s%s", stem, end);
 }
 
-gv_status gv_write_file(const char *path, const void *data, size_t size, gv_error *err)
-{
-    gv_writer *w;
-    gv_status status = gv_writer_open(&w, path, err);
-    if (status != GV_OK)
-        return status;
-    status = gv_writer_put(w, data, size, err);
-    if (status == GV_OK)
-        return gv_writer_commit(w, err);
-    gv_writer_abort(w);
-    return status;
-}
-
 static gv_status check_one(const gv_invert_item *item, const char *end, gv_error *err)
 {
     char *path = gv_invert_path(item->stem, end);
@@ -252,7 +239,7 @@ static gv_status write_csv(const gv_invert_item *item, gv_error *err)
         goto done;
     }
     GV_TRY(gv_text_take(&t, &text, err));
-    status = gv_write_file(path, text, length, err);
+    status = gv_file_write(path, text, length, err);
 done:
     gv_text_deinit(&t);
     gv_mem_free(text);
@@ -417,7 +404,7 @@ gv_status gv_invert_write(gv_invert_item *item, json_t **record, gv_error *err)
         GV_TRY(write_raw(item, err));
     GV_TRY(make_record(record, item, err));
     GV_TRY(gv_json_text(&text, json_incref(*record), GV_JSON_READABLE, err));
-    status = gv_write_file(path, text, strlen(text), err);
+    status = gv_file_write(path, text, strlen(text), err);
 done:
     gv_mem_free(text);
     gv_mem_free(path);

@@ -26,9 +26,6 @@ char *gv_invert_path(const char *stem, const char *end);
 /* The same from printf's pieces. */
 char *gv_invert_format(const char *format, ...) GV_PRINTF(1, 2);
 
-/* Writes text or bytes through a temporary file. */
-gv_status gv_write_file(const char *path, const void *data, size_t size, gv_error *err);
-
 /* May all files of the item be written? Also makes their folder. */
 gv_status gv_invert_check(const gv_invert_item *item, gv_error *err);
 

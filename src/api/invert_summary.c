@@ -345,7 +345,7 @@ static gv_status write_text(const gv_invert_summary *s, const char *name, gv_tex
         goto done;
     }
     GV_TRY(gv_text_take(t, &text, err));
-    status = gv_write_file(path, text, length, err);
+    status = gv_file_write(path, text, length, err);
 done:
     gv_mem_free(text);
     gv_mem_free(path);

@@ -1,11 +1,13 @@
 /* `ganvas interpolate`: the way from one picture to the next, as an animation, a strip or frames.
  */
 #include "api/api.h"
+#include "base/file.h"
 
 #include "api/ends.h"
 #include "api/invert_files.h"
 #include "api/output.h"
 #include "api/record.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "checkpoint/npy.h"
 #include "edit/interpolate.h"
@@ -415,7 +417,7 @@ static gv_status write_record(journey *j, gv_error *err)
         record = NULL;
     }
     GV_TRY(gv_json_text(&text, record, GV_JSON_READABLE, err));
-    status = gv_write_file(j->record_path, text, strlen(text), err);
+    status = gv_file_write(j->record_path, text, strlen(text), err);
 done:
     gv_mem_free(text);
     return status;

@@ -215,3 +215,16 @@ void gv_writer_abort(gv_writer *w)
     if (w)
         writer_free(w);
 }
+
+gv_status gv_file_write(const char *path, const void *data, size_t size, gv_error *err)
+{
+    gv_writer *w = NULL;
+    gv_status status = gv_writer_open(&w, path, err);
+    if (status != GV_OK)
+        return status;
+    status = gv_writer_put(w, data, size, err);
+    if (status == GV_OK)
+        return gv_writer_commit(w, err);
+    gv_writer_abort(w);
+    return status;
+}

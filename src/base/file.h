@@ -28,4 +28,7 @@ gv_status gv_writer_put(gv_writer *w, const void *data, size_t size, gv_error *e
 gv_status gv_writer_commit(gv_writer *w, gv_error *err); /* frees w in every case */
 void gv_writer_abort(gv_writer *w);                      /* w may be NULL */
 
+/* All of a file at once through a writer. */
+gv_status gv_file_write(const char *path, const void *data, size_t size, gv_error *err);
+
 #endif

@@ -30,18 +30,12 @@ gv_status gv_animation_save(const gv_frames *frames, const char *path, double fp
     gv_animation_kind kind = gv_animation_kind_of_name(path);
     uint8_t *data = NULL;
     size_t size;
-    gv_writer *writer = NULL;
     gv_status status;
     if (kind == GV_ANIMATION_MP4)
         return gv_video_save(frames, path, fps, cancel, err);
     GV_TRY(gv_animation_encode(&data, &size, frames, kind, fps, record, err));
-    GV_TRY(gv_writer_open(&writer, path, err));
-    GV_TRY(gv_writer_put(writer, data, size, err));
-    gv_writer *last = writer;
-    writer = NULL;
-    status = gv_writer_commit(last, err);
+    GV_TRY(gv_file_write(path, data, size, err));
 done:
-    gv_writer_abort(writer);
     gv_mem_free(data);
     return status;
 }

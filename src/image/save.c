@@ -31,18 +31,12 @@ gv_status gv_image_save(const gv_image *image, const char *path, const char *rec
     gv_image_kind kind = gv_image_kind_of_name(path);
     uint8_t *data = NULL;
     size_t size = 0;
-    gv_writer *writer = NULL;
     gv_status status;
     if (kind == GV_IMAGE_UNKNOWN)
         return gv_fail(err, GV_E_ARG, "%s: a picture's name must end in .png, .jpg or .webp", path);
     GV_TRY(gv_image_encode(&data, &size, image, kind, record, err));
-    GV_TRY(gv_writer_open(&writer, path, err));
-    GV_TRY(gv_writer_put(writer, data, size, err));
-    gv_writer *last = writer;
-    writer = NULL;
-    status = gv_writer_commit(last, err);
+    GV_TRY(gv_file_write(path, data, size, err));
 done:
-    gv_writer_abort(writer);
     gv_mem_free(data);
     return status;
 }
