@@ -94,9 +94,7 @@ static gv_status read_objective(gv_invert_setup *setup, const ganvas_model *mode
     /* interpolate calls it --space, and has pixel besides. */
     const char *option = gv_settings_text(s, "latent") != NULL ? "latent" : "space";
     bool z = is_set_to(s, option, "z") || (dcgan && is_set_to(s, option, "pixel"));
-    o->space = z                           ? GV_SPACE_Z
-               : is_set_to(s, option, "w") ? GV_SPACE_W
-                                           : GV_SPACE_WPLUS;
+    o->space = z ? GV_SPACE_Z : is_set_to(s, option, "w") ? GV_SPACE_W : GV_SPACE_WPLUS;
     if (dcgan && o->space != GV_SPACE_Z)
         return gv_fail(err, GV_E_ARG, "--%s %s: %s is a DCGAN, which has z only", option,
                        o->space == GV_SPACE_W ? "w" : "w+", model->name);
