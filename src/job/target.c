@@ -12,7 +12,7 @@
 
 gv_eyes gv_model_eyes_default(void)
 {
-    /* Of the mean of the 9,303 faces that cats64 was trained on. */
+    /* Of the mean of the first 3,000 faces that cats64 was trained on. */
     return (gv_eyes){0.2875, 0.403, 0.728, 0.403};
 }
 
